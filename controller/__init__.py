@@ -1,0 +1,1 @@
+"""What runs beside Ansible on the controller: evidence, judge, report, ledger, survey, labels and the ``npuforge`` command."""

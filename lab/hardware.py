@@ -1,0 +1,245 @@
+"""Builds the healthy truth of a site: three Atlas 800T A2 servers and one switch, or any number of servers for load tests.
+
+The shape of one node (all keys always present) is what ``build_node`` returns; the simulators rely on it.
+Serial numbers and MAC addresses are derived from the node's number, so that two builds agree.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the site's devices live. BMCs and the switch are on loopback addresses; nodes on the lab's own bridge."""
+
+    name: str = "twin"
+    nodes: int = 3
+    dialect: str = "openubmc"  # or "ibmc", or "mixed": the last node speaks the other one
+    bmc_network: str = "127.77.1"  # node n -> .10+n (load tests: counted on over the third byte)
+    bmc_port: int = 443
+    ipmi_port: int = 623
+    node_network: str = "10.77.0"  # node n -> .10+n
+    switch_address: str = "127.77.2.1"
+    switch_port: int = 2222
+    bmc_user: str = "npuforge"
+
+
+def bmc_address(plan: Plan, number: int) -> str:
+    """127.77.1.11 for node 1; after 200 nodes the third byte counts on."""
+    prefix, third = plan.bmc_network.rsplit(".", 1)
+    return f"{prefix}.{int(third) + (number - 1) // 200}.{11 + (number - 1) % 200}"
+
+
+def build_site(plan: Plan) -> tuple[Document, list[Document], list[Document]]:
+    """``(site, nodes, switches)`` ready for ``World.create``. Secrets are not part of the world."""
+    nodes = [build_node(plan, number) for number in range(1, plan.nodes + 1)]
+    switches = [build_switch(plan)]
+    site = {
+        "name": plan.name,
+        "simulated": True,
+        "nodes": [node["name"] for node in nodes],
+        "switches": [switch["name"] for switch in switches],
+        "node_network": f"{plan.node_network}.0/24",
+    }
+    return site, nodes, switches
+
+
+def build_node(plan: Plan, number: int) -> Document:
+    """One healthy, powered server. ``present``/``health`` are causes; what a device shows follows in ``physics``."""
+    tail = f"{number:03d}"
+    dialect = plan.dialect
+    if dialect == "mixed":
+        dialect = "ibmc" if number == plan.nodes else "openubmc"
+    return {
+        "name": f"node{number}",
+        "number": number,
+        "manufacturer": "Huawei",
+        "model": "Atlas 800T A2",
+        "serial": f"2102314TWN10P0000{tail}",
+        "part_number": "02314TWN",
+        "board": {"serial": f"024TWN10P0000{tail}", "part_number": "03024TWN", "model": "IT21SK4E"},
+        "asset_tag": f"TWIN-{tail}",
+        "uuid": str(uuid.uuid5(NAMESPACE, f"node{number}")),
+        "address": f"{plan.node_network}.{10 + number}",
+        "power": "on",
+        "post": "ok",
+        "identify_led": "off",
+        "bmc": {
+            "address": bmc_address(plan, number),
+            "port": plan.bmc_port,
+            "ipmi_port": plan.ipmi_port,
+            "user": plan.bmc_user,
+            "dialect": dialect,
+            "model": "openUBMC" if dialect == "openubmc" else "iBMC",
+            "firmware": "5.03.02.11" if dialect == "openubmc" else "3.18.00.45",
+            "serial": f"025BMC10P0000{tail}",
+            "mac": mac(number, 0xB0),
+            "hostname": f"node{number}-bmc",
+            "clock_offset_seconds": 0,
+            # How the BMC itself misbehaves; null or 0 = it does not.
+            "latency_seconds": 0.0,
+            "dead": False,
+            "reject_password": False,
+            "certificate": "valid",  # valid | expired | wrong_name | unknown_ca
+            "error_body_paths": [],  # these URIs answer 200 with a Redfish error body
+            "missing_paths": [],  # these URIs answer 404 although a collection lists them
+            "unavailable_times": 0,  # the next n requests answer 503 with Retry-After
+        },
+        "bios": {"vendor": "Huawei", "version": "7.44", "release_date": "2026-03-18"},
+        "cpus": [
+            {
+                "slot": f"CPU{i}",
+                "present": True,
+                "health": "OK",
+                "manufacturer": "HiSilicon",
+                "model": "Kunpeng 920 7265",
+                "architecture": "ARM",
+                "instruction_set": "ARM-A64",
+                "cores": 64,
+                "threads": 64,
+                "max_speed_mhz": 3000,
+                "part_number": "41020TWN",
+                "serial": f"CPU{tail}10P{i:02d}",
+                "temperature_celsius": 52,
+            }
+            for i in range(1, 5)
+        ],
+        "npus": [
+            {
+                "slot": f"NPU{i}",
+                "present": True,
+                "health": "OK",
+                "manufacturer": "Huawei",
+                "model": "Ascend 910B3",
+                "part_number": "02315NPU",
+                "serial": f"NPU{tail}10P{i:02d}",
+                "firmware": "7.5.0.5.220",
+                "hbm_mib": 65536,
+                "pci": {"vendor_id": "0x19e5", "device_id": "0xd802", "address": f"0000:{0xC1 + i:02x}:00.0"},
+                "temperature_celsius": 48,
+                "power_watts": 92,
+                "error_code": None,
+            }
+            for i in range(1, 9)
+        ],
+        "dimms": [
+            {
+                "slot": f"DIMM{cpu}{channel}{unit}",
+                "present": True,
+                "health": "OK",
+                "manufacturer": "Samsung",
+                "type": "DDR4",
+                "part_number": "M393A4K40EB3-CWE",
+                "serial": f"D{tail}{cpu}{channel}{unit}0A",
+                "capacity_mib": 32768,
+                "speed_mhz": 2933,
+                "socket": cpu,
+            }
+            for cpu in range(4)
+            for channel in range(8)
+            for unit in range(1)
+        ],
+        "drives": [
+            {
+                "slot": f"Disk{i}",
+                "present": True,
+                "health": "OK",
+                "failure_predicted": False,
+                "manufacturer": "Huawei",
+                "model": "HWE62ST3480L003N" if i < 2 else "HWE52P434T0M002N",
+                "serial": f"DRV{tail}10P{i:02d}",
+                "part_number": "02312SSD",
+                "firmware": "3154" if i < 2 else "1053",
+                "media_type": "SSD",
+                "protocol": "SATA" if i < 2 else "NVMe",
+                "capacity_bytes": 480103981056 if i < 2 else 3840755982336,
+                "life_left_percent": 100,
+                "wwn": f"5000c500{number:04x}{i:04x}",
+            }
+            for i in range(6)
+        ],
+        "fans": [
+            {
+                "slot": f"Fan{i}",
+                "present": True,
+                "health": "OK",
+                "model": "8086+",
+                "part_number": "02312FAN",
+                "rpm": 7200,
+                "lower_critical_rpm": 1800,
+                "max_rpm": 15000,
+            }
+            for i in range(1, 9)
+        ],
+        "psus": [
+            {
+                "slot": f"PSU{i}",
+                "present": True,
+                "input_connected": True,
+                "health": "OK",
+                "manufacturer": "Huawei",
+                "model": "PAC2600S54-B1",
+                "part_number": "02312PSU",
+                "serial": f"PSU{tail}10P{i:02d}",
+                "firmware": "108",
+                "capacity_watts": 2600,
+                "feed": "A" if i <= 2 else "B",
+            }
+            for i in range(1, 5)
+        ],
+        "nics": [
+            {
+                "slot": "NIC1",
+                "present": True,
+                "health": "OK",
+                "manufacturer": "Huawei",
+                "model": "SP680",
+                "part_number": "02312NIC",
+                "serial": f"NIC{tail}10P01",
+                "firmware": "17.12.1.1",
+                "ports": [
+                    {"name": f"Port{i}", "mac": mac(number, 0x10 + i), "speed_mbps": 25000, "link": "up"}
+                    for i in (1, 2)
+                ],
+            }
+        ],
+        "temperatures": [
+            {"name": "Inlet Temp", "context": "Intake", "celsius": 24, "upper_caution": 46, "upper_critical": 48},
+            {"name": "Outlet Temp", "context": "Exhaust", "celsius": 38, "upper_caution": 75, "upper_critical": 80},
+        ],
+        "power_watts": 2150,
+        "log": [],  # {"id", "time" (UTC ISO), "severity": OK|Warning|Critical, "sensor", "message"}
+        "boot": {"target": "None", "enabled": "Disabled", "mode": "UEFI"},
+        "virtual_media": {"image": None, "inserted": False, "sha256": None},
+        "faults": {},  # fault name -> what to put back when it heals
+    }
+
+
+def build_switch(plan: Plan) -> Document:
+    return {
+        "name": "sw1",
+        "manufacturer": "Huawei",
+        "model": "CE8855-32CQ8BQ",
+        "serial": "2102353TWNCE10000001",
+        "part_number": "02353TWN",
+        "version": "V300R023C00SPC500",
+        "address": plan.switch_address,
+        "port": plan.switch_port,
+        "user": "npuforge",
+        "power": "on",
+        "psus": [{"slot": f"PWR{i}", "present": True, "health": "OK", "serial": f"2102PWR000{i}"} for i in (1, 2)],
+        "fans": [{"slot": f"FAN{i}", "present": True, "health": "OK"} for i in range(1, 5)],
+        "faults": {},
+    }
+
+
+def mac(node: int, port: int) -> str:
+    """A locally administered address that no real device has."""
+    return f"02:77:00:{node >> 8:02x}:{node & 255:02x}:{port:02x}"
