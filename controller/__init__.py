@@ -1,1 +1,1 @@
-"""What runs beside Ansible on the controller: evidence, judge, report, ledger, survey, labels and the ``npuforge`` command."""
+"""Runs beside Ansible on the controller: evidence, judge, report, ledger, survey, labels, the ``npuforge`` command."""

@@ -1,1 +1,1 @@
-"""The twin: a simulated site of Ascend servers and a switch, broken on purpose when asked. Never imports the toolkit."""
+"""The twin: a simulated site of Ascend servers and a switch, broken when asked. Never imports the toolkit."""

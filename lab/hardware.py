@@ -1,4 +1,4 @@
-"""Builds the healthy truth of a site: three Atlas 800T A2 servers and one switch, or any number of servers for load tests.
+"""Builds the healthy truth of a site: three Atlas 800T A2 servers and a switch, or many servers for load tests.
 
 The shape of one node (all keys always present) is what ``build_node`` returns; the simulators rely on it.
 Serial numbers and MAC addresses are derived from the node's number, so that two builds agree.

@@ -78,7 +78,7 @@ class World:
 
     @contextlib.contextmanager
     def update(self, name: str, kind: str = "nodes") -> Iterator[Document]:
-        """Change one device: ``with world.update("node1") as node: node["power"] = "off"``. An exception writes nothing."""
+        """Change one device: ``with world.update("node1") as node: ...``. An exception writes nothing."""
         with self.lock():
             document = self.read(name, kind)
             before = json.dumps(document, sort_keys=True)
