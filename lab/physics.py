@@ -11,7 +11,7 @@ clock, no network. The rules (docs/seams.md, section 2):
 * A drive whose failure is predicted is at least ``Warning``.
 * A reading beyond its limit makes its sensor ``Warning`` (caution) or ``Critical``.
 
-Shapes: ``view(node)`` takes what ``lab.hardware.build_node`` returns and gives a ``View``; ``record(node, now)`` appends
+Shapes: ``view(node)`` takes what ``lab.hardware.build_node`` returns and gives a ``View``; ``record(node, now)`` adds
 to ``node["log"]`` what changed since the last call, as ``{"id": int, "time": "2026-11-24T06:04:05Z" (true UTC),
 "severity": "OK"|"Warning"|"Critical", "sensor": slot or sensor name, "message": English}``. A BMC whose clock is off
 adds ``node["bmc"]["clock_offset_seconds"]`` when it shows a time; the log itself holds the true one.
