@@ -1,0 +1,1 @@
+"""Node identity: the node's own record of who it is, and what its firmware says of itself."""
