@@ -84,7 +84,7 @@ def observe(files: Files) -> dict[str, str | None]:
 
 def apply(steps: list[dict[str, Any]], files: Files) -> None:
     """Do the steps; if one fails, what was done before it is undone and the error goes on."""
-    done = []  # type: List[Dict[str, Any]]
+    done: list[dict[str, Any]] = []
     try:
         for step in steps:
             done.append(step)

@@ -14,7 +14,7 @@ FIELDS = ("name", "site", "rack", "rack_position", "asset_serial", "bmc_address"
 
 def render_record(wanted: dict[str, Any]) -> str:
     """The identity file for ``wanted`` (keys: FIELDS; a value may be None)."""
-    record = {"schema": RECORD_SCHEMA}  # type: Dict[str, Any]
+    record: dict[str, Any] = {"schema": RECORD_SCHEMA}
     record.update((field, wanted.get(field)) for field in FIELDS)
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -50,7 +50,7 @@ def plan(present: dict[str, str | None], wanted: dict[str, Any] | None) -> list[
     ``present`` maps each managed path to its text (None: absent); ``wanted`` None means that the node shall have no
     record. A step is ``{"path", "before", "after"}``; ``after`` None removes the file.
     """
-    target = {RECORD_PATH: None, BANNER_PATH: None}  # type: Dict[str, Optional[str]]
+    target: dict[str, str | None] = {RECORD_PATH: None, BANNER_PATH: None}
     if wanted is not None:
         target = {RECORD_PATH: render_record(wanted), BANNER_PATH: render_banner(wanted)}
     return [

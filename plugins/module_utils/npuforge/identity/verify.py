@@ -25,8 +25,8 @@ def mismatches(steps: list[dict[str, Any]], files: Files) -> list[str]:
 
 def firmware(runner: Runner) -> dict[str, Any]:
     """What the firmware says of the machine: ``{fact: value or None, ..., "notes": [{where, problem}]}``."""
-    facts = {}  # type: Dict[str, Any]
-    notes = []  # type: List[Dict[str, str]]
+    facts: dict[str, Any] = {}
+    notes: list[dict[str, str]] = []
     for keyword, fact in DMI_KEYWORDS:
         argv = ["dmidecode", "-s", keyword]
         code, text = runner.run(argv)
