@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins/module_utils
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # What a command needs of root (podman, low ports) goes through sudo when we are not root.
 ASROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -E env PATH=$(CURDIR)/.venv/bin:$$PATH PYTHONPATH=$(PYTHONPATH)")
-LAB := $(ASROOT) python -m lab
+LAB := bin/lab
 
 .PHONY: help demo test lint unit integration bench setup system-packages requirements lab-up lab-down lab-status clean
 
