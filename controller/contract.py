@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +26,29 @@ class ContractError(Exception):
 
 
 @dataclass(frozen=True)
+class Observed:
+    """One observation (``observation.schema.json``) and where it is kept: ``observations/<file>#<sha256>``."""
+
+    document: Document
+    reference: str
+
+    @property
+    def kind(self) -> str:
+        kind: str = self.document["subject"]["kind"]
+        return kind
+
+    @property
+    def id(self) -> str:
+        name: str = self.document["subject"]["id"]
+        return name
+
+    @property
+    def facts(self) -> Document:
+        facts: Document = self.document["facts"]
+        return facts
+
+
+@dataclass(frozen=True)
 class Contract:
     """The contract as data. ``clauses`` in the tender's order; ``profiles`` and ``bios_vendors`` as in their files."""
 
@@ -42,6 +66,14 @@ class Contract:
         """What the profile expects under ``key``; None when the profile or the key does not exist."""
         document = self.profiles.get(profile or "")
         return None if document is None else document["expect"].get(key)
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """The version of this toolkit, which it stamps on what it writes."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    number: str = project["project"]["version"]
+    return number
 
 
 def stage_of(check: Document) -> str:
