@@ -9,6 +9,7 @@ clock, no network. The rules (docs/seams.md, section 2):
 * A PSU without input is ``UnavailableOffline`` and ``Critical``, 0 V in; what is left carries the load.
 * A fan that turns, but below its lower critical limit, is ``Critical`` whatever its own ``health`` says.
 * A drive whose failure is predicted is at least ``Warning``.
+* A machine without any CPU or any memory fails its self-test.
 * A reading beyond its limit makes its sensor ``Warning`` (caution) or ``Critical``.
 
 Shapes: ``view(node)`` takes what ``lab.hardware.build_node`` returns and gives a ``View``; ``record(node, now)`` adds
@@ -129,7 +130,7 @@ def view(node: Mapping[str, Any]) -> View:
     rollups = {kind: worst(part.health for part in parts) for kind, parts in groups.items()}
     return View(
         powered=powered,
-        post=str(node["post"]) if powered else "off",
+        post=_post(node, powered),
         cpus=groups["cpu"],
         npus=groups["npu"],
         dimms=groups["dimm"],
@@ -206,6 +207,14 @@ def _entries(told: Mapping[str, Any], known: Mapping[str, tuple[str, str]]) -> l
         if name not in known
     ]
     return entries
+
+
+def _post(node: Mapping[str, Any], powered: bool) -> str:
+    """A machine without a CPU or without memory cannot pass its self-test, whatever the truth says of the last one."""
+    if not powered:
+        return "off"
+    bootable = all(any(part["present"] for part in node[kind]) for kind in ("cpus", "dimms"))
+    return str(node["post"]) if bootable or node["post"] == "in_progress" else "failed"
 
 
 def _draw(node: Mapping[str, Any], powered: bool) -> float:
