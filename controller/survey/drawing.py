@@ -200,7 +200,7 @@ def _device(survey: Survey, rack: Rack, device: Device, colours: dict[str, str],
             parts.append(_say(left + 8 + after, middle - 2, 9, _cut(device.model, room - after, 9), fill="#475569"))
         line = _cut(f"U{device.unit} · {device.height_units}U · {figures}", room, 9)
         parts.append(_say(left + 8, middle + 10, 9, line, fill="#334155"))
-    return parts + _cords(survey, device, top + height * (0.5 if not rivals else 0.25 + 0.5 * column), colours)
+    return parts + _cords(survey, device, top + height * (0.5 if not rivals else 0.85 - 0.7 * column), colours)
 
 
 def _tag(element: str, **attributes: object) -> str:

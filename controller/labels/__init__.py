@@ -1,0 +1,27 @@
+"""Labels and the cabling check (tender 4.1.1-2): read the cabling table, find its mistakes, print both ends' labels.
+
+``load(path, survey) -> Cabling``, ``validate(cabling) -> list[CablingProblem]``,
+``render_pdf(cabling, path, language)``, ``render_csv(cabling)``, ``observation(...)``.
+"""
+
+from controller.labels.check import CablingProblem, uncabled, validate
+from controller.labels.model import Cable, Cabling, End, Place, load, places
+from controller.labels.observe import facts, observation
+from controller.labels.render import Printed, render_csv, render_pdf
+
+__all__ = [
+    "Cable",
+    "Cabling",
+    "CablingProblem",
+    "End",
+    "Place",
+    "Printed",
+    "facts",
+    "load",
+    "observation",
+    "places",
+    "render_csv",
+    "render_pdf",
+    "uncabled",
+    "validate",
+]
