@@ -27,7 +27,9 @@ _PATTERNS = (
     # JSON; an unfinished string at the end of a cut text counts too
     re.compile(rf'("[^"\\]{{0,40}}(?:{_WORD})"\s*:\s*")((?:[^"\\]|\\.)+)', re.IGNORECASE | re.DOTALL),
     # JSON inside a JSON string: \"Password\": \"x\"
-    re.compile(rf'(\\"[^"\\]{{0,40}}(?:{_WORD})\\"\s*:\s*\\")((?:[^"\\]|\\\\(?:\\.|[^\\]))+)', re.IGNORECASE | re.DOTALL),
+    re.compile(
+        rf'(\\"[^"\\]{{0,40}}(?:{_WORD})\\"\s*:\s*\\")((?:[^"\\]|\\\\(?:\\.|[^\\]))+)', re.IGNORECASE | re.DOTALL
+    ),
     # a header on a line of its own, with or without curl's "> "
     re.compile(r"(^[<> ]{0,3}(?:x-auth-token|authorization|cookie|set-cookie)[ \t]*:[ \t]*)([^\r\n]+)", re.I | re.M),
     # key=value of URLs, forms and command lines
