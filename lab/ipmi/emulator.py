@@ -1,9 +1,10 @@
 """What ``ipmi_sim`` is told about a node: lan.conf(5), the emulator file, and the commands that keep it current.
 
 Tried against OpenIPMI 2.0.33. What its manual does not say: user names hold 15 bytes and passwords 19; a threshold
-counts only after the value was set again, and is not taken back when it is disabled; adding FRU data twice crashes it, but a FRU that is a *file* is read at each
-request (no file: "Device not present"); ``sensor_set_bit_clr_rest`` logs events even when told not to;
-``persist_sdr`` would add the records again at each start; cipher suite 3 works, 17 is not known to it.
+counts only after the value was set again, and stays crossed when it is disabled; adding FRU data twice crashes it, but
+a FRU that is a *file* is read at each request (no file: "Device not present"); ``sensor_set_bit_clr_rest`` logs events
+even when told not to; ``persist_sdr`` would add the records again at each start; cipher suite 3 works, 17 is not known
+to it; boot flags never say that they are valid.
 """
 
 from __future__ import annotations

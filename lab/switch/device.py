@@ -1,0 +1,124 @@
+"""What a switch is made of and how it is: read from the world, with the names that the command line uses."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lab.switch.config import SYSTEM, Edit, Tree
+from lab.switch.grammar import Context
+from lab.switch.store import Store
+from lab.world import World
+
+Document = Mapping[str, Any]
+
+MANAGEMENT = "MEth0/0/0"
+# Huawei's model names say what the ports are: CE8855-32CQ8BQ has 32 of 100GE and 8 of 200GE.
+PORT_TYPES = {"S": "25GE", "CQ": "100GE", "BQ": "200GE", "DQ": "400GE"}
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A part that is not as it should be. ``since``: Unix seconds at which this service saw it first."""
+
+    sequence: int
+    identifier: str
+    severity: str  # Critical | Major
+    since: float
+    text: str
+
+
+class Device:
+    """One switch. ``read`` is its truth now; the configuration is in ``store``."""
+
+    def __init__(self, world: World, name: str, clock: Callable[[], float] = time.time) -> None:
+        self.world = world
+        self.name = name
+        self.clock = clock
+        self.store = Store(world, name, factory, clock)
+        self.reboot_requested = threading.Event()
+        self._alarms: dict[str, Alarm] = {}
+        self._sequence = 0
+        self._guard = threading.Lock()
+
+    def read(self) -> Document:
+        return self.world.read(self.name, "switches")
+
+    def sysname(self) -> str:
+        """The host name as committed; an unset one reads HUAWEI."""
+        return (self.store.running().get(SYSTEM, "sysname") or "sysname HUAWEI").partition(" ")[2]
+
+    def context(self) -> Context:
+        return Context({name.lower(): name for name in interfaces(self.read())})
+
+    def alarms(self) -> list[Alarm]:
+        """What is wrong now, oldest first."""
+        wrong = _conditions(self.read())
+        with self._guard:
+            self._alarms = {text: alarm for text, alarm in self._alarms.items() if text in wrong}
+            for text, (identifier, severity) in wrong.items():
+                if text not in self._alarms:
+                    self._sequence += 1
+                    self._alarms[text] = Alarm(self._sequence, identifier, severity, self.clock(), text)
+            return sorted(self._alarms.values(), key=lambda alarm: alarm.sequence)
+
+
+def ports(document: Document) -> list[str]:
+    """The service ports that the model's name promises, numbered per type from 1."""
+    names = []
+    for count, letters in re.findall(r"(\d+)([A-Z]+)", document["model"].partition("-")[2]):
+        if letters in PORT_TYPES:
+            names += [f"{PORT_TYPES[letters]}1/0/{number}" for number in range(1, int(count) + 1)]
+    return names
+
+
+def interfaces(document: Document) -> list[str]:
+    return [*ports(document), MANAGEMENT, "NULL0"]
+
+
+def link(document: Document, name: str) -> Mapping[str, Any] | None:
+    """What is plugged in: an entry ``{"name", "link": "up"|"down", "neighbor": {"device", "interface"}|null}`` of the
+    document's optional list ``ports``."""
+    return next((port for port in document.get("ports", []) if port["name"] == name), None)
+
+
+def factory(document: Document) -> Tree:
+    """The configuration with which the switch is delivered to the site: named, reachable, LLDP on, no RoCE."""
+    address = f"ip address {document['address']} 255.255.255.0"
+    edits = [
+        Edit("set", SYSTEM, "sysname", f"sysname {document['name']}"),
+        Edit("set", SYSTEM, "lldp enable", "lldp enable"),
+        Edit("set", (f"interface {MANAGEMENT}",), "ip address", address),
+        *(Edit("enter", (f"interface {name}",)) for name in interfaces(document)),
+        Edit("set", SYSTEM, "stelnet server enable", "stelnet server enable"),
+    ]
+    return Tree().after(edits)
+
+
+def _conditions(document: Document) -> dict[str, tuple[str, str]]:
+    """{alarm text: (alarm id, severity)}. Wording: display device alarm hardware, example in the CE6800 V300R023
+    command reference; the manual shows it for power supplies, and the fans' follow it."""
+    wrong: dict[str, tuple[str, str]] = {}
+    for kind, noun, identifier in (("psus", "power", "0x8520010"), ("fans", "fan", "0x8520020")):
+        for part in document[kind]:
+            number = re.sub(r"\D", "", part["slot"])
+            label = {"power": "PowerID=POWER", "fan": "FanID=FAN"}[noun]
+            if not part["present"]:
+                text = f"The {noun} totally failed.({label} slot {number}, Reason=The {noun} module was not present.)"
+                wrong[text] = (identifier, "Critical")
+            elif not supplies(part):
+                text = f"The {noun} totally failed.({label} slot {number}, Reason=The {noun} module was faulty.)"
+                wrong[text] = (identifier, "Critical")
+            elif part["health"] != "OK":
+                text = f"The {noun} partially failed.({label} slot {number}, Reason=The {noun} module was abnormal.)"
+                wrong[text] = (identifier, "Major")
+    return wrong
+
+
+def supplies(part: Mapping[str, Any]) -> bool:
+    """Whether a part does its work: there, not broken, and (a power supply) with its cord in."""
+    return bool(part["present"]) and part["health"] != "Critical" and bool(part.get("input_connected", True))

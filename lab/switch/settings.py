@@ -1,0 +1,66 @@
+"""The configuration commands that this switch knows. To teach it another: one line here.
+
+A ``Setting`` is a line of a view (its ``undo`` takes it away); an ``Opening`` leads into a view. What is in neither
+list is refused as the real device refuses it. Kinds of view: ``system``, ``interface``, ``management``, ``null``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.switch.config import Path
+
+
+@dataclass(frozen=True)
+class Setting:
+    """``form`` as in the manual; ``key``: what it sets, its identity in the view; ``undo``: the form that unsets it."""
+
+    form: str
+    kinds: tuple[str, ...]
+    key: str
+    undo: str
+
+
+@dataclass(frozen=True)
+class Opening:
+    """``header``: the view's first line, with the form's parameters in braces."""
+
+    form: str
+    kind: str  # of the view in which it may be typed
+    header: str
+
+    def path(self, arguments: dict[str, str]) -> Path:
+        return (self.header.format(**arguments),)
+
+
+PORTS = ("interface",)
+
+SETTINGS = (
+    # Basic Configuration, sysname
+    Setting("sysname <sysname>", ("system",), "sysname", "undo sysname"),
+    # LLDP Configuration Commands, lldp enable: "enabled by default on an interface once it is on globally"
+    Setting("lldp enable", ("system",), "lldp enable", "undo lldp enable"),
+    # First login: the SSH service
+    Setting("stelnet server enable", ("system",), "stelnet server enable", "undo stelnet server enable"),
+    # Interface Basic Configuration Commands, description, shutdown (interface view), mtu
+    Setting("description <description>", (*PORTS, "management"), "description", "undo description"),
+    Setting("shutdown", PORTS, "shutdown", "undo shutdown"),
+    Setting("mtu <mtu>", PORTS, "mtu", "undo mtu"),
+)
+
+OPENINGS = (Opening("interface <interface>", "system", "interface {interface}"),)
+
+
+def kind_of(path: Path) -> str:
+    """The kind of the view at a path."""
+    if not path:
+        return "system"
+    header = path[-1].removeprefix("interface ")
+    if header == path[-1]:
+        return header.split()[0]
+    return {"M": "management", "N": "null"}.get(header[0], "interface")
+
+
+def prompt_suffix(path: Path) -> str:
+    """What the prompt shows of a view: ``[~sw1-100GE1/0/1]``."""
+    return "".join(f"-{header.removeprefix('interface ')}" for header in path)

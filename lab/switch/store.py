@@ -1,0 +1,200 @@
+"""Running and saved configuration of one switch, kept in the world, with commits, trial runs and reboots.
+
+Each session has its own candidate: the running configuration with that session's edits (``Tree.after``). A commit does
+the edits on whatever is running then, as VRP8 does.
+
+In the world's document of the switch, key ``config``: ``{"running": tree, "saved": tree, "updated": stamp, "saved_at":
+stamp, "commits": [point], "trial": null|{...}, "booted": Unix seconds, "powered": bool}`` (trees: ``config.Tree``;
+stamp: ``{"time": Unix seconds, "user"}``; point: ``{"id", "label", "user", "interface", "type", "time", "description",
+"tree"}``, oldest first).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lab.switch.config import Edit, Tree
+from lab.world import World
+
+Document = dict[str, Any]
+
+FIRST_COMMIT = 1000000001  # the range that the manual gives for commit ids
+COMMITS_KEPT = 20  # a real device keeps 100; each holds a whole tree here
+REBOOT_SECONDS = 3.0  # for which a rebooting switch does not answer; real ones take minutes
+
+
+class StoreError(Exception):
+    """The store refuses; the text is for the operator's screen, without ``Error: ``."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who commits: user name, terminal ("VTY 0"), and the session, which a trial run ends with."""
+
+    user: str
+    interface: str
+    session: str
+
+
+class Store:
+    """One switch's configuration. Safe to use from several threads and processes: the world's lock orders writers."""
+
+    def __init__(
+        self, world: World, name: str, factory: Callable[[Document], Tree], clock: Callable[[], float] = time.time
+    ) -> None:
+        self.world = world
+        self.name = name
+        self.clock = clock
+        self._factory = factory
+
+    def state(self) -> Document:
+        """The ``config`` document now; a trial run whose time is over is rolled back first."""
+        document = self.world.read(self.name, "switches")
+        config = document.get("config")
+        if config is None or _trial_over(config, self.clock()) or config["powered"] != (document["power"] == "on"):
+            with self._change() as config:
+                return config
+        return dict(config)
+
+    def tick(self) -> None:
+        """What happens by itself: a trial run ends, a device that got its power back boots. Call it now and then."""
+        self.state()
+
+    def running(self) -> Tree:
+        return Tree.from_json(self.state()["running"])
+
+    def saved(self) -> Tree:
+        return Tree.from_json(self.state()["saved"])
+
+    def commit(self, who: Who, edits: list[Edit], label: str | None = None, description: str | None = None) -> None:
+        """Make the edits take effect and confirm a trial run, if there is one. StoreError: the label is taken."""
+        with self._change() as config:
+            confirmed = config["trial"] is not None
+            config["trial"] = None
+            self._take_effect(config, who, edits, (label, description), confirmed)
+
+    def commit_trial(
+        self, who: Who, edits: list[Edit], seconds: int, label: str | None = None, persist: str | None = None
+    ) -> None:
+        """Make the edits take effect for so long, unless a commit confirms them. During a trial: its time starts anew.
+
+        ``persist``: the trial outlives the session that began it.
+        """
+        with self._change() as config:
+            before = config["trial"]["before"] if config["trial"] else config["running"]
+            self._take_effect(config, who, edits, (label, None), False)
+            config["trial"] = {
+                "before": before,
+                "deadline": self.clock() + seconds,
+                "session": who.session,
+                "persist": persist,
+            }
+
+    def abort_trial(self) -> None:
+        """Back to what ran before the trial. StoreError: there is none."""
+        with self._change() as config:
+            if config["trial"] is None:
+                raise StoreError("No trial configuration exists.")
+            self._roll_back(config)
+
+    def end_session(self, session: str) -> None:
+        """A session is gone, and its trial run with it, unless that persists."""
+        trial = self.state()["trial"]
+        if trial and trial["session"] == session and trial["persist"] is None:
+            with self._change() as config:
+                self._roll_back(config)
+
+    def roll_back_to(self, who: Who, commit_id: int) -> None:
+        """Make the configuration of an earlier commit run again; that is a commit of its own. StoreError: no such."""
+        with self._change() as config:
+            point = next((point for point in config["commits"] if point["id"] == commit_id), None)
+            if point is None:
+                raise StoreError("The configuration rollback point does not exist.")
+            config["trial"] = None
+            config["running"] = point["tree"]
+            self._point(config, who, (None, None), "ROLLBACK")
+
+    def save(self, user: str) -> None:
+        with self._change() as config:
+            config["saved"] = config["running"]
+            config["saved_at"] = {"time": self.clock(), "user": user}
+
+    def reboot(self) -> None:
+        """The device starts again from what was saved."""
+        with self._change() as config:
+            self._boot(config)
+
+    @contextmanager
+    def _change(self) -> Iterator[Document]:
+        """The ``config`` document, brought up to date, under the world's lock."""
+        with self.world.update(self.name, "switches") as document:
+            config = document.get("config")
+            if config is None:
+                config = document["config"] = self._first(document)
+            if _trial_over(config, self.clock()):
+                self._roll_back(config)
+            powered = document["power"] == "on"
+            if powered and not config["powered"]:
+                self._boot(config)
+            config["powered"] = powered
+            yield config
+
+    def _first(self, document: Document) -> Document:
+        tree = self._factory(document).to_json()
+        now = self.clock()
+        config = {
+            "running": tree,
+            "saved": tree,
+            "updated": {"time": now, "user": None},
+            "saved_at": {"time": now, "user": None},
+            "commits": [],
+            "trial": None,
+            "booted": now,
+            "powered": document["power"] == "on",
+        }
+        self._point(config, Who("", "", ""), (None, None), "RESTORE")
+        return config
+
+    def _boot(self, config: Document) -> None:
+        config.update(running=config["saved"], trial=None, booted=self.clock())
+        self._point(config, Who("", "", ""), (None, None), "RESTORE")
+
+    def _roll_back(self, config: Document) -> None:
+        config["running"] = config["trial"]["before"]
+        config["trial"] = None
+        self._point(config, Who("", "", ""), (None, None), "ROLLBACK")
+
+    def _take_effect(
+        self, config: Document, who: Who, edits: list[Edit], words: tuple[str | None, str | None], always: bool
+    ) -> None:
+        before = Tree.from_json(config["running"])
+        after = before.after(edits)
+        label = words[0]
+        if label is not None and any(point["label"] == label for point in config["commits"]):
+            raise StoreError("The label already exists.")
+        if after != before or always:
+            config["running"] = after.to_json()
+            self._point(config, who, words, "CLI")
+
+    def _point(self, config: Document, who: Who, words: tuple[str | None, str | None], kind: str) -> None:
+        now = self.clock()
+        point = {
+            "id": config["commits"][-1]["id"] + 1 if config["commits"] else FIRST_COMMIT,
+            "label": words[0],
+            "user": who.user,
+            "interface": who.interface,
+            "type": kind,
+            "time": now,
+            "description": words[1],
+            "tree": config["running"],
+        }
+        config["commits"] = [*config["commits"], point][-COMMITS_KEPT:]
+        config["updated"] = {"time": now, "user": who.user or None}
+
+
+def _trial_over(config: Document, now: float) -> bool:
+    return config["trial"] is not None and now >= config["trial"]["deadline"]
