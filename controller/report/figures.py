@@ -13,9 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import tinycss2
+import tinycss2  # type: ignore[import-untyped]  # ships no types
 import weasyprint
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]  # ships no types
 
 from .text import as_text, clean
 
@@ -23,6 +23,8 @@ SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 LARGEST_BYTES = 4 * 1024 * 1024
 BITMAP_DPI = 160
+# Put before the drawing's own fonts: a generic family would take Japanese shapes of Chinese characters, or none.
+FONTS = "Noto Sans CJK SC, Source Han Sans SC, WenQuanYi Zen Hei"
 
 _ELEMENTS = frozenset(
     """
@@ -83,6 +85,7 @@ def read_svg(name: str, content: bytes, prefix: str) -> Figure:
     safe.set("width", f"{width:g}")
     safe.set("height", f"{height:g}")
     safe.set("id", f"{prefix}root")
+    safe.set("font-family", safe.get("font-family") or f"{FONTS}, sans-serif")
     text = etree.tostring(safe, encoding="unicode")
     return Figure(clean(Path(name).stem), text, width, height)
 
@@ -122,7 +125,7 @@ def _attribute(name: str, value: str, prefix: str) -> str | None:
         return f"#{prefix}{value[1:]}" if value.startswith("#") else None
     if name == "style":
         return _declarations(tinycss2.parse_blocks_contents(value), prefix)
-    return _urls(value, prefix)
+    return f"{FONTS}, {value}" if name == "font-family" else _urls(value, prefix)
 
 
 def _urls(value: str, prefix: str) -> str | None:
@@ -139,6 +142,7 @@ def _declarations(nodes: list[tinycss2.ast.Node], prefix: str) -> str:
         if node.type == "declaration":
             value = _urls(tinycss2.serialize(node.value).strip(), prefix)
             if value is not None and "image" not in value.lower() and "<" not in value:
+                value = f"{FONTS}, {value}" if node.lower_name == "font-family" else value
                 kept.append(f"{node.lower_name}:{value}")
     return ";".join(kept)
 
@@ -175,17 +179,14 @@ def _size(root: etree._Element) -> tuple[float, float]:
     return width, height
 
 
-def to_png(figure: Figure, font_family: str) -> bytes | None:
-    """The drawing as a bitmap, for Word. ``None`` where poppler's pdftoppm is not installed.
-
-    ``font_family`` is a CSS font-family value for text that names no font of its own.
-    """
+def to_png(figure: Figure) -> bytes | None:
+    """The drawing as a bitmap, for Word. ``None`` where poppler's pdftoppm is not installed."""
     program = shutil.which("pdftoppm")
     if program is None:
         return None
     page = (
         f"<style>@page {{size: {figure.width:g}px {figure.height:g}px; margin: 0}}"
-        f" body {{margin: 0; font-family: {font_family}}} svg {{display: block}}</style>{figure.svg}"
+        f" body {{margin: 0}} svg {{display: block}}</style>{figure.svg}"
     )
     with tempfile.TemporaryDirectory(prefix="npuforge-figure-") as folder:
         source = Path(folder) / "figure.pdf"

@@ -38,16 +38,19 @@ class Findings:
     waived: list[Finding] = field(default_factory=list)
 
 
-def collect(data: RunData, words: Words) -> Findings:
+def collect(data: RunData, words: Words, mixed: bool) -> Findings:
     """All of a run's findings, the gravest first: severity, then fail before unknown, then clause."""
     waivers = dicts(as_dict(data.run.get("inventory")).get("waivers"))
-    found = of_verdicts(data.verdicts, words, waivers)
+    found = of_verdicts(data.verdicts, words, waivers, mixed=mixed)
     return Findings(
         [item for item in found if item.verdict != "waived"], [item for item in found if item.verdict == "waived"]
     )
 
 
-def of_verdicts(verdicts: list[dict[str, Any]], words: Words, waivers: list[dict[str, Any]]) -> list[Finding]:
+def of_verdicts(
+    verdicts: list[dict[str, Any]], words: Words, waivers: list[dict[str, Any]], *, mixed: bool = False
+) -> list[Finding]:
+    """Findings of verdicts (docs/seams.md section 6); ``waivers`` are the inventory's, ``mixed`` marks each source."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for item in verdicts:
         verdict = verdict_word(item.get("verdict"))
@@ -65,8 +68,22 @@ def of_verdicts(verdicts: list[dict[str, Any]], words: Words, waivers: list[dict
             shorten(in_language(item.get("remedy"), words.language)),
         )
         groups.setdefault(key, []).append(item)
-    findings = [_finding(key, items, words) for key, items in groups.items()]
+    findings = [_finding(key, items, words, mixed) for key, items in groups.items()]
     return sorted(findings, key=_gravity)
+
+
+def observed_text(item: dict[str, Any], words: Words, mixed: bool = False) -> str:
+    """What a verdict saw. Where simulated and measured data stand side by side (``mixed``), each value says which."""
+    text = show(
+        item.get("observed"),
+        as_text(item.get("unit")),
+        yes=words("yes"),
+        no=words("no"),
+        empty=words("none"),
+        limit=200,
+    )
+    provenance = as_text(item.get("provenance"), "unknown")
+    return f"{words.word('mark', provenance)} {text}" if mixed else text
 
 
 def _gravity(finding: Finding) -> tuple[int, int, list[tuple[int, int, str]], str]:
@@ -74,7 +91,7 @@ def _gravity(finding: Finding) -> tuple[int, int, list[tuple[int, int, str]], st
     return (rank, WORST_FIRST.index(finding.verdict), natural(finding.clause), finding.check)
 
 
-def _finding(key: tuple[str, ...], items: list[dict[str, Any]], words: Words) -> Finding:
+def _finding(key: tuple[str, ...], items: list[dict[str, Any]], words: Words, mixed: bool) -> Finding:
     clause, check, verdict, severity, reason, remedy = key
     values: dict[str, list[str]] = {}
     names = []
@@ -85,7 +102,7 @@ def _finding(key: tuple[str, ...], items: list[dict[str, Any]], words: Words) ->
         names.append(
             subject if kind in ("", "cluster") or subject.startswith(kind) else f"{words.word('kind', kind)} {subject}"
         )
-        observed = show(item.get("observed"), as_text(item.get("unit")), yes=words("yes"), no=words("no"), limit=200)
+        observed = observed_text(item, words, mixed)
         values.setdefault(observed, []).append(subject)
     observed = "; ".join(
         value if len(values) == 1 else f"{_names(subjects, words)}: {value}" for value, subjects in values.items()

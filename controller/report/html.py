@@ -13,7 +13,7 @@ from markupsafe import Markup
 from . import symbols
 from .matrix import WORST_FIRST
 from .model import Report, counts_text, short_file
-from .text import columns, shorten
+from .text import columns
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCREEN_FONTS = (
@@ -104,8 +104,10 @@ def _css(report: Report, name: str, fonts: str) -> str:
         "STAMP": css_string(report.stamp),
         "STAMPCOLOUR": symbols.ALARM if report.alarming else symbols.NEUTRAL,
         "STAMPBORDER": "1.4pt" if report.alarming else ".6pt",
-        "STAMPWIDTH": f"{4.9 * columns(report.stamp) + 14:.0f}pt",
-        "HEAD": css_string(shorten(f"{words('title')} · {report.site}", 60)),
+        "STAMPWIDTH": f"{4.3 * columns(report.stamp) + 12:.0f}pt",
+        # What the stamp leaves of a portrait line; a longer name is cut there, the cover has it whole.
+        "HEADWIDTH": f"{490 - 4.3 * columns(report.stamp):.0f}pt",
+        "HEAD": css_string(f"{words('title')} · {report.site}"),
         "RUN": css_string(f"{words('run')} {report.run_id}"),
         "PAGE": f"{before} counter(page) {between} counter(pages) {after}",
     }

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from .text import LANGUAGES
 
+_SIMULATED = "模拟数据 · 非现场实测 / SIMULATED - not measured on hardware"
+_HARDWARE = "现场实测 / Measured on site"
+_MIXED = "含模拟数据 · 部分非现场实测 / PARTLY SIMULATED - not all measured on hardware"
+_UNKNOWN = "数据来源未知 / PROVENANCE UNKNOWN - not to be taken as measured"
+
 # key: (zh, en)
 _TABLE: dict[str, tuple[str, str]] = {
     # document
@@ -15,13 +20,14 @@ _TABLE: dict[str, tuple[str, str]] = {
         "医疗大模型算力群集采购项目（集成服务部分）合同附件",
         "Medical LLM computing cluster: annex to the contract",
     ),
-    "stamp.simulated": ("模拟数据 · 非现场实测", "SIMULATED - not measured on hardware"),
-    "stamp.hardware": ("现场实测", "Measured on site"),
-    "stamp.mixed": ("含模拟数据 · 部分非现场实测", "PARTLY SIMULATED - not all measured on hardware"),
-    "stamp.unknown": (
-        "数据来源未知 · 不得视为现场实测",
-        "PROVENANCE UNKNOWN - not to be taken as measured on hardware",
-    ),
+    # Stamps are the same in both languages: whoever reads a single page must understand it.
+    "stamp.simulated": (_SIMULATED, _SIMULATED),
+    "stamp.hardware": (_HARDWARE, _HARDWARE),
+    "stamp.mixed": (_MIXED, _MIXED),
+    "stamp.unknown": (_UNKNOWN, _UNKNOWN),
+    "mark.simulated": ("[模拟]", "[simulated]"),
+    "mark.hardware": ("[实测]", "[measured]"),
+    "mark.unknown": ("[来源未知]", "[unknown]"),
     "provenance.simulated": (
         "本报告的观测数据来自模拟环境，不是现场设备的实测结果，不能作为验收依据。",
         (
@@ -170,6 +176,7 @@ _TABLE: dict[str, tuple[str, str]] = {
         "未发现不符合项，但尚有未决条款，暂不具备验收条件。",
         "Nothing failed, but clauses are still open, so the cluster is not ready for acceptance.",
     ),
+    "worst": ("首要问题", "Gravest findings"),
     "problems": ("数据完整性提示", "Completeness of the data"),
     # clause table
     "col.clause": ("条款", "Clause"),
@@ -223,6 +230,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     ),
     "detail.none": ("本次运行没有检查判定。", "This run holds no verdicts of checks."),
     # findings
+    "findings.more": ("另有 {count} 项，见第 4 章。", "{count} more in chapter 4."),
     "findings.none": ("没有不符合或无法判定的检查。", "No check failed and none is unknown."),
     "findings.waived": ("已豁免项", "Waived"),
     "findings.waiver": ("豁免：{reason}；批准：{by}；有效期至：{until}", "Waived: {reason}; by {by}; until {until}"),
@@ -362,6 +370,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     "col.sha": ("SHA-256", "SHA-256"),
     "col.bytes": ("字节", "Bytes"),
     "col.collector": ("采集器", "Collector"),
+    "col.provenance": ("来源", "Source"),
     "col.collected": ("采集时间", "Collected at"),
     "evidence.observations": ("观测", "Observations"),
     "evidence.raw": ("原始输出", "Raw output"),

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from controller.redact import Redactor
+
 from .text import as_dict, as_list, as_text, dicts
 
 CONTRACT = Path(__file__).resolve().parents[2] / "contract" / "clauses.yml"
@@ -39,6 +41,7 @@ class EvidenceFile:
     size_bytes: int
     collector: str = ""
     collected_at: str = ""
+    provenance: str = ""
 
 
 @dataclass
@@ -46,6 +49,7 @@ class RunData:
     """What a run folder holds, shapes checked, words not yet chosen."""
 
     folder: Path
+    redactor: Redactor
     run: dict[str, Any] = field(default_factory=dict)
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     rollup: list[dict[str, Any]] = field(default_factory=list)
@@ -61,12 +65,17 @@ class RunData:
     problems: list[Problem] = field(default_factory=list)
 
 
-def load(run_dir: Path, contract: Path | None = None) -> RunData:
-    """Everything the report is made of. Raises FileNotFoundError only when the folder itself is not there."""
+def load(run_dir: Path, contract: Path | None = None, secrets: Iterable[object] = ()) -> RunData:
+    """Everything the report is made of, redacted; ``secrets`` are literal values that must not occur.
+
+    What a run folder holds was redacted when it was written. It is done again here, on the data, because a PDF or a
+    Word file cannot be searched afterwards, and because replacing inside finished markup would break it.
+    Raises FileNotFoundError only when the folder itself is not there.
+    """
     folder = Path(run_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f"no run folder at {folder}")
-    data = RunData(folder)
+    data = RunData(folder, redactor=Redactor(secrets))
     data.run = as_dict(_read_object(data, folder / "run.json", "run.json", needed=True))
     _take_verdicts(data, _read_json(data, folder / "verdicts.json", "verdicts.json", needed=True))
     _take_contract(data, contract or CONTRACT)
@@ -77,7 +86,7 @@ def load(run_dir: Path, contract: Path | None = None) -> RunData:
     for path in _files([*folder.glob("figures/*.svg"), *folder.glob("rack-*.svg")]):
         content = _read_bytes(data, path, path.name)
         if content is not None:
-            data.figures.append((path.name, content))
+            data.figures.append((path.name, data.redactor.data(content)))
     _check_evidence(data)
     return data
 
@@ -106,7 +115,7 @@ def _read_json(data: RunData, path: Path, name: str, *, needed: bool = False) ->
     if content is None:
         return None
     try:
-        return json.loads(content)
+        return data.redactor.document(json.loads(content))
     except (ValueError, RecursionError) as error:
         data.problems.append(Problem("problem.broken", {"file": name, "problem": str(error)[:200]}))
         return None
@@ -165,18 +174,20 @@ def _take_observations(data: RunData) -> None:
         if content is None:
             continue
         try:
-            document = as_dict(json.loads(content))
+            document = as_dict(data.redactor.document(json.loads(content)))
         except (ValueError, RecursionError) as error:
             data.problems.append(Problem("problem.broken", {"file": name, "problem": str(error)[:200]}))
             document = {}
         collector, collected = as_text(document.get("collector")), as_text(document.get("collected_at"))
+        provenance = as_text(document.get("provenance"))
         data.observations.append(
-            EvidenceFile(name, hashlib.sha256(content).hexdigest(), len(content), collector, collected)
+            EvidenceFile(name, hashlib.sha256(content).hexdigest(), len(content), collector, collected, provenance)
         )
-        if as_text(document.get("provenance")):
-            data.provenances.add(as_text(document.get("provenance")))
+        data.provenances.add(provenance or "unknown")
         for entry in dicts(document.get("raw")):
-            known[as_text(entry.get("file"))] = EvidenceFile("", as_text(entry.get("sha256")), 0, collector, collected)
+            known[as_text(entry.get("file"))] = EvidenceFile(
+                "", as_text(entry.get("sha256")), 0, collector, collected, provenance
+            )
     for path in _files((data.folder / "raw").rglob("*")):
         name = path.relative_to(data.folder).as_posix()
         content = _read_bytes(data, path, name)
@@ -186,7 +197,9 @@ def _take_observations(data: RunData) -> None:
         source = known.get(name) or known.get(path.name) or EvidenceFile("", "", 0)
         if source.sha256 and source.sha256 != digest:
             data.problems.append(Problem("problem.digest", {"file": name}))
-        data.raw.append(EvidenceFile(name, digest, len(content), source.collector, source.collected_at))
+        data.raw.append(
+            EvidenceFile(name, digest, len(content), source.collector, source.collected_at, source.provenance)
+        )
 
 
 def _check_evidence(data: RunData) -> None:

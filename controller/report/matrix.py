@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .text import MATRIX_CHARACTERS, as_dict, as_text, natural, one_line, show
+from .text import MATRIX_CHARACTERS, as_dict, as_text, natural, one_line, shorten
 
 # Worst first; a clause is as good as its worst check (docs/seams.md section 6).
 WORST_FIRST = ("fail", "unknown", "manual", "not_run", "waived", "pass")
@@ -26,7 +26,6 @@ class Cell:
 
     verdict: str = ""
     text: str = ""
-    provenance: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,7 @@ def build(
             line.expected.append(wanted)
         cell = Cell(
             verdict_word(verdict.get("verdict")),
-            show(one_line(observed(verdict)), limit=MATRIX_CHARACTERS),
-            as_text(verdict.get("provenance")),
+            shorten(one_line(observed(verdict)), MATRIX_CHARACTERS),
         )
         before = line.cells.get(subject)
         if before is None or worst((before.verdict, cell.verdict)) != before.verdict:
@@ -158,9 +156,4 @@ def _share(subjects: list[str], lines: dict[str, _Line], group: Callable[[str, s
 
 def _merge(cells: list[Cell], varies: str) -> Cell:
     texts = {cell.text for cell in cells}
-    provenances = {cell.provenance for cell in cells}
-    return Cell(
-        cells[0].verdict,
-        cells[0].text if len(texts) == 1 else varies,
-        provenances.pop() if len(provenances) == 1 else "mixed",
-    )
+    return Cell(cells[0].verdict, cells[0].text if len(texts) == 1 else varies)

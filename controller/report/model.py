@@ -12,16 +12,17 @@ from typing import Any
 
 from . import assets, matrix, survey
 from .expect import expectation
-from .findings import Finding, Findings, collect
+from .findings import Finding, Findings, collect, observed_text
 from .i18n import Words
-from .load import Problem, RunData
+from .load import EvidenceFile, Problem, RunData
 from .matrix import WORST_FIRST, Matrix, subject_of, verdict_word, worst
-from .text import NOTHING, as_dict, as_list, as_text, dicts, in_language, natural, shorten, show
+from .text import NOTHING, as_dict, as_list, as_text, dicts, in_language, natural, shorten
 
 FEW_CHECKS = 3  # a clause with so many checks states its thresholds and values in the clause table itself
 FEW_VALUES = 4
 MOST_EVIDENCE = 3
 MOST_PROBLEMS = 12
+MOST_WORST = 8
 SHORT_DIGEST = 8
 
 
@@ -42,6 +43,10 @@ class ClauseRow:
 class Detail:
     clause: ClauseRow
     matrices: tuple[Matrix, ...]
+
+    @property
+    def wide(self) -> bool:
+        return any(table.wide for table in self.matrices)
 
 
 @dataclass
@@ -73,9 +78,13 @@ class Report:
     waived: list[Finding]
     survey: survey.Survey
     assets: assets.Assets
-    evidence: list[tuple[str, str, str, str, str]]
-    raw_evidence: list[tuple[str, str, str, str, str]]
+    evidence: list[tuple[str, ...]]
+    raw_evidence: list[tuple[str, ...]]
     to_sign: list[ClauseRow] = field(default_factory=list)
+
+    @property
+    def worst(self) -> list[Finding]:
+        return self.findings[:MOST_WORST]
 
     @property
     def stamp(self) -> str:
@@ -90,11 +99,12 @@ class Report:
 def build(data: RunData, language: str) -> Report:
     """The report of a run in ``zh`` or ``en``."""
     words = Words(language)
-    clauses, details = _clauses(data, words)
-    found: Findings = collect(data, words)
+    provenance = _provenance(data)
+    mixed = provenance == "mixed"
+    clauses, details = _clauses(data, words, mixed)
+    found: Findings = collect(data, words, mixed)
     clause_counts = Counter(clause.verdict for clause in clauses)
     check_counts = Counter(verdict_word(item.get("verdict")) for item in data.verdicts if as_text(item.get("check")))
-    provenance = _provenance(data)
     state = _state(data, clause_counts, provenance)
     run, inventory = data.run, as_dict(data.run.get("inventory"))
     tool = as_dict(run.get("tool"))
@@ -124,20 +134,16 @@ def build(data: RunData, language: str) -> Report:
         waived=found.waived,
         survey=survey.read(data, words),
         assets=assets.read(data.ledger, words),
-        evidence=[_evidence_row(item) for item in data.observations],
-        raw_evidence=[_evidence_row(item) for item in data.raw],
+        evidence=[_evidence_row(item, words) for item in data.observations],
+        raw_evidence=[_evidence_row(item, words) for item in data.raw],
         to_sign=[clause for clause in clauses if clause.verdict == "manual"],
     )
 
 
-def _evidence_row(item: Any) -> tuple[str, str, str, str, str]:
-    return (
-        as_text(item.file),
-        item.sha256,
-        str(item.size_bytes),
-        shorten(item.collector, 60),
-        shorten(item.collected_at, 40),
-    )
+def _evidence_row(item: EvidenceFile, words: Words) -> tuple[str, ...]:
+    source = words.word("mark", item.provenance).strip("[]") if item.provenance else ""
+    collected = shorten(item.collected_at, 40)
+    return (as_text(item.file), item.sha256, str(item.size_bytes), shorten(item.collector, 60), collected, source)
 
 
 def _provenance(data: RunData) -> str:
@@ -225,7 +231,7 @@ def _conclusion(data: RunData, words: Words, clauses: list[ClauseRow], checks: C
     return [*lines, words(f"conclusion.{state}")]
 
 
-def _clauses(data: RunData, words: Words) -> tuple[list[ClauseRow], list[Detail]]:
+def _clauses(data: RunData, words: Words, mixed: bool) -> tuple[list[ClauseRow], list[Detail]]:
     contract = {as_text(clause["id"]): clause for clause in data.contract}
     rollup = {as_text(item.get("id") or item.get("clause")): item for item in data.rollup}
     rollup.pop("", None)
@@ -242,7 +248,7 @@ def _clauses(data: RunData, words: Words) -> tuple[list[ClauseRow], list[Detail]
         row = _clause_row(clause, rollup.get(identifier, {}), items, unlisted, words)
         rows.append(row)
         if judged:
-            details.append(Detail(row, tuple(_matrices(judged, words))))
+            details.append(Detail(row, tuple(_matrices(judged, words, mixed))))
     return rows, details
 
 
@@ -313,12 +319,12 @@ def _measured(judged: list[dict[str, Any]], words: Words) -> str:
     return shorten("\n".join(lines), 400)
 
 
-def _matrices(judged: list[dict[str, Any]], words: Words) -> list[Matrix]:
+def _matrices(judged: list[dict[str, Any]], words: Words, mixed: bool) -> list[Matrix]:
     return matrix.build(
         judged,
         title=lambda item: title_of(item, words),
         expected=lambda item: wanted_text(item, words),
-        observed=lambda item: observed_text(item, words),
+        observed=lambda item: observed_text(item, words, mixed),
         varies=words("detail.varies"),
         group=lambda first, last, count: words.say("detail.group", first=first, last=last, count=count),
     )
@@ -330,10 +336,6 @@ def title_of(item: dict[str, Any], words: Words) -> str:
 
 def wanted_text(item: dict[str, Any], words: Words) -> str:
     return expectation(item.get("expected"), as_text(item.get("unit")), words)
-
-
-def observed_text(item: dict[str, Any], words: Words) -> str:
-    return show(item.get("observed"), as_text(item.get("unit")), yes=words("yes"), no=words("no"), limit=200)
 
 
 def short_file(name: str) -> str:

@@ -66,11 +66,19 @@ def in_language(value: object, language: str) -> str:
     return "" if value is None else clean(value)
 
 
-def show(value: object, unit: str = "", *, yes: str = "true", no: str = "false", limit: int = CELL_CHARACTERS) -> str:
+def show(
+    value: object,
+    unit: str = "",
+    *,
+    yes: str = "true",
+    no: str = "false",
+    empty: str = "[]",
+    limit: int = CELL_CHARACTERS,
+) -> str:
     """One JSON value as a person writes it: null is a dash, numbers carry their unit, lists are joined."""
     if value is None:
         return NOTHING
-    text = _show(value, yes, no)
+    text = empty if value in ([], {}) else _show(value, yes, no)
     if unit and isinstance(value, (int, float)) and not isinstance(value, bool):
         text = f"{text} {clean(unit)}"
     return shorten(text, limit)
@@ -88,7 +96,7 @@ def _show(value: object, yes: str, no: str) -> str:
             return "; ".join(f"{clean(key)}: {_show(item, yes, no)}" for key, item in value.items()) or "{}"
         return clean(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
     if isinstance(value, Sequence):
-        return ", ".join(_show(item, yes, no) if item is not None else NOTHING for item in value) or "∅"
+        return ", ".join(_show(item, yes, no) if item is not None else NOTHING for item in value) or "[]"
     return clean("" if value is None else value)
 
 

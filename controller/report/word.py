@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import fonts, symbols
+from . import symbols
 from .figures import to_png
 from .findings import Finding
 from .html import CHAPTERS, legend, state_look
@@ -31,7 +31,7 @@ def render(report: Report) -> bytes:
     _summary(writer, report, colour)
     writer.section(landscape=True)
     _clauses(writer, report)
-    writer.section(landscape=any(table.wide for detail in report.details for table in detail.matrices))
+    writer.section(landscape=any(detail.wide for detail in report.details))
     _detail(writer, report)
     writer.section(landscape=False)
     _findings(writer, report)
@@ -65,7 +65,7 @@ def _cover(writer: Writer, report: Report, colour: str) -> None:
     writer.text(words("title"), bold=True, size=26, centre=True)
     writer.text(words("subtitle"), size=12, centre=True, colour="4A5560")
     writer.text("")
-    writer.text(report.stamp, bold=True, size=16, centre=True, colour=colour)
+    writer.text(report.stamp.replace(" / ", "\n"), bold=True, size=16, centre=True, colour=colour)
     writer.text(words(f"provenance.{report.provenance}"), centre=True)
     writer.text("")
     pairs = (
@@ -100,6 +100,13 @@ def _summary(writer: Writer, report: Report, colour: str) -> None:
     for key, counts in (("counts.clauses", report.clause_counts), ("counts.checks", report.check_counts)):
         writer.heading(words.say(key, count=sum(counts.values())), 2)
         _bar(writer, report, counts)
+    if report.worst:
+        writer.heading(words("worst"), 2)
+        rows = [(verdict_cell(item.verdict, report), item.clause, item.title, item.subjects) for item in report.worst]
+        heads = [words(f"col.{name}") for name in ("verdict", "clause", "check", "subject")]
+        writer.table((14, 10, 40, 36), heads, rows)
+        if len(report.findings) > len(report.worst):
+            writer.text(words.say("findings.more", count=len(report.findings) - len(report.worst)), size=9)
     if report.problems:
         writer.heading(words("problems"), 2)
         for problem in report.problems:
@@ -231,7 +238,7 @@ def _survey(writer: Writer, report: Report) -> None:
         writer.heading(words("cabling.title"), 2)
         _survey_table(writer, report, report.survey.cabling)
     for number, figure in enumerate(report.survey.figures, start=1):
-        image = to_png(figure, f'"{fonts.PREFERRED[0]}", "{fonts.PREFERRED[1]}", sans-serif')
+        image = to_png(figure)
         if image is None:
             writer.text(words("survey.figure_missing"), centre=True)
         else:
@@ -308,7 +315,7 @@ def _rows(
     report: Report,
     names: tuple[str, ...],
     shares: tuple[float, ...],
-    rows: list[tuple[str, ...]] | list[tuple[str, str, str, str, str]],
+    rows: list[tuple[str, ...]],
     *,
     code: tuple[int, ...] = (),
 ) -> None:
@@ -367,5 +374,5 @@ def _appendices(writer: Writer, report: Report) -> None:
     for key, rows in (("evidence.observations", report.evidence), ("evidence.raw", report.raw_evidence)):
         if rows:
             writer.heading(words(key), 2)
-            names = ("file", "sha", "bytes", "collector", "collected")
-            _rows(writer, report, names, (30, 41, 7, 9, 13), rows, code=(0, 1))
+            heads = ("file", "sha", "bytes", "collector", "collected", "provenance")
+            _rows(writer, report, heads, (27, 39, 6, 9, 12, 7), rows, code=(0, 1))

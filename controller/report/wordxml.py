@@ -17,7 +17,7 @@ from docx.enum.style import WD_STYLE_TYPE
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt, RGBColor
-from lxml import etree
+from lxml import etree  # type: ignore[import-untyped]  # ships no types
 
 from .text import clean
 
@@ -53,8 +53,10 @@ def sub(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
 
 
 def fonts(properties: etree._Element, latin: str, chinese: str) -> None:
-    found = properties.find(qn("w:rFonts"))
-    element = sub(properties, "rFonts") if found is None else found
+    element = properties.find(qn("w:rFonts"))
+    if element is None:  # the schema wants it before the other properties
+        element = sub(properties, "rFonts")
+        properties.insert(0, element)
     for name, value in (("ascii", latin), ("hAnsi", latin), ("cs", latin), ("eastAsia", chinese)):
         element.set(qn(f"w:{name}"), value)
     for name in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
@@ -110,6 +112,8 @@ class Writer:
             if style.type == WD_STYLE_TYPE.PARAGRAPH:
                 heading = style.name.startswith(("Heading", "Title"))
                 fonts(style.element.get_or_add_rPr(), LATIN, CHINESE_HEADING if heading else CHINESE)
+        for language in styles.element.iter(qn("w:lang")):
+            language.set(qn("w:eastAsia"), "zh-CN")
         normal = styles["Normal"]
         normal.font.size = Pt(10)
         normal.paragraph_format.space_after = Pt(4)
