@@ -47,6 +47,7 @@ class Bmc:
         self.runtime = Runtime(self.truth["bmc"]["user"], password)
         self.away_until = 0.0  # monotonic; the BMC restarts
         self.client: aiohttp.ClientSession | None = None  # for images and events; the fleet lends it
+        self.changing = asyncio.Lock()  # precondition and write of a PATCH are one step
         self._seen: tuple[int, float] = (0, 0.0)  # revision of the truth, and when it was read (wall clock)
         self._hardware: Tree = {}
         self._last_event = self._newest_entry()

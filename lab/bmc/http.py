@@ -62,6 +62,8 @@ async def _answer(bmc: Bmc, request: web.BaseRequest, path: str) -> web.Response
     method = request.method
     if method not in METHODS:
         raise Refused(501, message("OperationNotAllowed"))
+    if request.headers.get("OData-Version", "4.0") != "4.0":
+        raise Refused(412, message("HeaderInvalid", "OData-Version"))
     if method == "POST" and path in (SESSIONS, f"{SESSIONS}/Members"):
         reply = await operations.log_in(bmc, await _json(request), request.remote or "")
         return _response(reply.status, reply.body, reply.headers)
@@ -214,14 +216,21 @@ async def _post(bmc: Bmc, request: web.BaseRequest, path: str, account: Account)
 
 
 async def _modify(bmc: Bmc, request: web.BaseRequest, path: str, account: Account) -> web.Response:
-    resource = bmc.find(path)
-    if resource is None or request.method not in resource.allow:
-        raise _not_allowed(bmc, path)
-    path = str(resource.body["@odata.id"])
-    if request.method == "DELETE":
+    body = await _json(request) if request.method == "PATCH" else {}
+    async with bmc.changing:
+        resource = bmc.find(path)
+        if resource is None or request.method not in resource.allow:
+            raise _not_allowed(bmc, path)
+        path = str(resource.body["@odata.id"])
+        if request.method == "PATCH":
+            return await _patch(bmc, request, resource, body, account)
         reply = operations.delete(Call(bmc, account, {}, request.remote or ""), path)
         return _response(reply.status, reply.body, reply.headers)
-    body = await _json(request)
+
+
+async def _patch(bmc: Bmc, request: web.BaseRequest, resource: Resource, body: Json, account: Account) -> web.Response:
+    """Runs while ``bmc.changing`` is held: of two writers with one ETag, one wins and the other gets 412."""
+    path = str(resource.body["@odata.id"])
     patch.demand(path, account, body)
     # iBMC and openUBMC answer 412 also when If-Match is missing (ansible/ansible#60031); DSP0266 would have 428.
     wanted = [item.strip() for item in request.headers.get("If-Match", "").split(",")]

@@ -68,6 +68,7 @@ MESSAGES = {
         "The service is temporarily unavailable. Retry in %1 seconds.",
         "Wait and retry.",
     ),
+    "HeaderInvalid": ("Critical", "The header %1 has a value that is not supported.", "Correct the header."),
     "GeneralError": ("Critical", "A general error has occurred: %1", "See the message."),
 }
 
