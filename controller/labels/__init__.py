@@ -4,9 +4,9 @@
 ``render_pdf(cabling, path, language)``, ``render_csv(cabling)``, ``observation(...)``.
 """
 
-from controller.labels.check import CablingProblem, uncabled, validate
+from controller.labels.check import CablingProblem, problems, validate
 from controller.labels.model import Cable, Cabling, End, Place, load, places
-from controller.labels.observe import facts, observation
+from controller.labels.observe import document, facts, observation
 from controller.labels.render import Printed, render_csv, render_pdf
 
 __all__ = [
@@ -16,12 +16,13 @@ __all__ = [
     "End",
     "Place",
     "Printed",
+    "document",
     "facts",
     "load",
     "observation",
     "places",
+    "problems",
     "render_csv",
     "render_pdf",
-    "uncabled",
     "validate",
 ]

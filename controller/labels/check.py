@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.labels.model import Cable, Cabling, End, Place
+from controller.survey.model import Survey
 
 # Which fact of the observation a problem belongs to.
 INCOMPLETE = (
@@ -181,29 +182,29 @@ def _power(cables: list[Cable], devices: dict[str, Place]) -> Iterator[CablingPr
             )
 
 
-def uncabled(cabling: Cabling, expected: dict[str, dict[str, tuple[str, str]]]) -> list[CablingProblem]:
-    """Power cords that the survey counts on but the table lacks or plugs in elsewhere.
+def problems(cabling: Cabling, survey: Survey) -> list[CablingProblem]:
+    """``validate``, and where the table contradicts the survey."""
+    return validate(cabling) + list(_uncabled(cabling, survey))
 
-    :param expected: ``{device: {psu: (pdu, outlet)}}``.
-    """
+
+def _uncabled(cabling: Cabling, survey: Survey) -> Iterator[CablingProblem]:
+    """Power cords that the survey counts on but the table lacks or plugs in elsewhere."""
     plugged: dict[tuple[str | None, str | None], End] = {}
     for cable in cabling.cables:
         if cable.status != "decommissioning":
             plugged[cable.a.device, cable.a.name] = cable.b
             plugged[cable.b.device, cable.b.name] = cable.a
-    problems = []
-    for device, cords in expected.items():
-        for psu, (pdu, outlet) in cords.items():
-            actual = plugged.get((device, psu))
-            if actual != End(pdu, outlet):
-                where_en = "nowhere" if actual is None else f"into {actual}"
-                where_zh = "未出现" if actual is None else f"接到 {actual}"
-                problems.append(
-                    CablingProblem(
-                        "uncabled",
-                        (),
-                        f"{device} {psu}: the survey plugs it into {pdu} {outlet}, the cabling table {where_en}",
-                        f"{device} {psu}:机房资料接 {pdu} {outlet},布线表中{where_zh}",
-                    )
-                )
-    return problems
+    for device in survey.devices:
+        for cord in device.cords or ():
+            actual = plugged.get((device.name, cord.psu))
+            if actual == End(cord.pdu, cord.outlet):
+                continue
+            where_en = "nowhere" if actual is None else f"into {actual}"
+            where_zh = "未出现" if actual is None else f"接到 {actual}"
+            yield CablingProblem(
+                "uncabled",
+                (),
+                f"{device.name} {cord.psu}: the survey plugs it into {cord.pdu} {cord.outlet},"
+                f" the cabling table {where_en}",
+                f"{device.name} {cord.psu}:机房资料接 {cord.pdu} {cord.outlet},布线表中{where_zh}",
+            )

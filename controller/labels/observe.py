@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller import contract
 from controller.labels.check import (
     INCOMPLETE,
     LABEL_CONFLICTS,
@@ -12,13 +13,19 @@ from controller.labels.check import (
     CablingProblem,
 )
 from controller.labels.model import Cabling
-from controller.survey.reading import project_version
 
 CHECKS = {
     "labels.cable_ends_complete": INCOMPLETE,
     "labels.port_unique": PORT_CONFLICTS,
     "labels.label_unique": LABEL_CONFLICTS,
     "labels.power_redundancy": POWER,
+}
+
+TITLES = {
+    "labels.cable_ends_complete": {"zh": "两端登记不完整的线缆", "en": "Cables with an end that is not recorded"},
+    "labels.port_unique": {"zh": "端口重复使用", "en": "Ports used more than once"},
+    "labels.label_unique": {"zh": "标签编号重复", "en": "Labels used more than once"},
+    "labels.power_redundancy": {"zh": "失去电源冗余的设备", "en": "Devices without redundant power"},
 }
 
 
@@ -51,6 +58,29 @@ def facts(cabling: Cabling, problems: list[CablingProblem]) -> dict[str, Any]:
     }
 
 
+def document(cabling: Cabling, problems: list[CablingProblem], site: str) -> dict[str, Any]:
+    """``cabling.json`` of the run folder: one item per check, with the problems that it counts."""
+    found = facts(cabling, problems)
+    items = []
+    for check, kinds in CHECKS.items():
+        failed = [problem for problem in problems if problem.kind in kinds]
+        items.append(
+            {
+                "id": check.replace("labels.", "cabling_"),
+                "title": TITLES[check],
+                "check": check,
+                "subject": {"kind": "site", "id": site},
+                "value": len(failed),
+                "unit": "",
+                "limit": {"max": 0},
+                "ok": not failed if cabling.cables else None,
+                "detail": [{"zh": problem.zh, "en": problem.en} for problem in failed],
+                "remedy": found["remedies"].get(check),
+            }
+        )
+    return {"schema": "npuforge.cabling_result/1", "site": site, "cables": len(cabling.cables), "items": items}
+
+
 def observation(
     cabling: Cabling, problems: list[CablingProblem], *, site: str, collected_at: str, provenance: str
 ) -> dict[str, Any]:
@@ -62,7 +92,7 @@ def observation(
             "subject": {"kind": "site", "id": site},
             "collected_at": collected_at,
             "collector": "labels",
-            "tool": {"name": "npuforge labels", "version": project_version()},
+            "tool": {"name": "npuforge labels", "version": contract.version()},
             "provenance": provenance,
             "facts": facts(cabling, problems),
         },

@@ -8,7 +8,7 @@ from controller.survey.drawing import rack_svg
 from controller.survey.items import Item, Limit, Limits, load_limits
 from controller.survey.judge import judge
 from controller.survey.model import Survey, load
-from controller.survey.observe import observations
+from controller.survey.observe import document, observations
 from controller.survey.reading import InputError, Problem
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Limits",
     "Problem",
     "Survey",
+    "document",
     "judge",
     "load",
     "load_limits",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from controller.survey.items import Item
+from controller import contract
+from controller.survey.items import Item, Limits
 from controller.survey.model import Survey
-from controller.survey.reading import project_version
 
 COLLECTOR = "survey"
 TOOL = "npuforge survey"
@@ -46,7 +46,7 @@ def observations(survey: Survey, items: list[Item], *, collected_at: str, proven
                     "subject": {"kind": kind, "id": subject},
                     "collected_at": collected_at,
                     "collector": COLLECTOR,
-                    "tool": {"name": TOOL, "version": project_version()},
+                    "tool": {"name": TOOL, "version": contract.version()},
                     "provenance": provenance,
                     "facts": _facts(own),
                 },
@@ -56,11 +56,28 @@ def observations(survey: Survey, items: list[Item], *, collected_at: str, proven
     return result
 
 
+def document(survey: Survey, items: list[Item], limits: Limits) -> dict[str, Any]:
+    """``survey.json`` of the run folder: every item with value, limit, formula, source and remedy."""
+    return {
+        "schema": "npuforge.survey_result/1",
+        "site": survey.site,
+        "surveyed_at": survey.surveyed_at,
+        "counts": {
+            "ok": sum(item.ok is True for item in items),
+            "failed": sum(item.ok is False for item in items),
+            "unknown": sum(item.ok is None for item in items),
+        },
+        "items": [item.document(limits.titles) for item in items],
+    }
+
+
 def _facts(items: list[Item]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for quantity in dict.fromkeys(item.quantity for item in items):
         facts[quantity] = _value([item for item in items if item.quantity == quantity])
-    facts["items_failed"] = [f"{item.id}: {item.formula}; limit {item.limit.text()}" for item in items if not_ok(item)]
+    facts["items_failed"] = [
+        f"{item.id}: {item.formula}; limit {item.limit.text()}" for item in items if item.ok is False
+    ]
     facts["items_unknown"] = [item.id for item in items if item.ok is None]
     facts["remedies"] = remedies(items)
     facts["notes"] = [
@@ -73,10 +90,6 @@ def _facts(items: list[Item]) -> dict[str, Any]:
         ]
     ]
     return facts
-
-
-def not_ok(item: Item) -> bool:
-    return item.ok is False
 
 
 def _value(items: list[Item]) -> float | None:
