@@ -6,12 +6,12 @@ DOCUMENTATION = r"""
 module: bmc_info
 short_description: Read a server's hardware through its BMC
 description:
-  - Reads the whole machine through Redfish in one call - processors, accelerators, memory, drives, fans, power supplies,
-    network cards, firmware, self-test, log - concurrently, in one session that is always closed.
+  - Reads the whole machine through Redfish in one call - processors, accelerators, memory, drives, fans, power
+    supplies, network cards, firmware, self-test, log - concurrently, in one session that is always closed.
   - What Redfish lacks (power state, serial number, sensors, log) is asked of IPMI, if allowed.
   - Counts come from the parts themselves. What could not be seen is null, and the notes of the facts say why.
-  - A BMC that is dead, slow, lying or refusing is no failure of the module - its observation says C(reachable=false) and
-    why. The module fails only for wrong arguments.
+  - A BMC that is dead, slow, lying or refusing is no failure of the module - its observation says C(reachable=false)
+    and why. The module fails only for wrong arguments.
   - Runs on the controller (delegate it to localhost). It changes nothing.
 options:
   subject:
@@ -118,8 +118,8 @@ observations:
   returned: always
   contains:
     observation:
-      description: The observation (schema npuforge.observation/1, kind bmc); sizes in MiB or bytes, speeds in MHz, Mbit/s
-        or rpm, temperatures in degrees Celsius, power in watts, times in seconds - as the names say.
+      description: The observation (schema npuforge.observation/1, kind bmc); sizes in MiB or bytes, speeds in MHz,
+        Mbit/s or rpm, temperatures in degrees Celsius, power in watts, times in seconds - as the names say.
       type: dict
     raw:
       description: What the BMC answered (all documents and the log of requests as one JSON text), without secrets.
@@ -172,18 +172,16 @@ def job(module, options, limits):
 
     for name in ("subject", "address", "user", "password"):
         if not value(name):
-            module.fail_json(msg="%s of BMC %s is missing" % (name, value("subject") or value("address") or "?"))
+            module.fail_json(msg=f"{name} of BMC {value('subject') or value('address') or '?'} is missing")
     pin = value("fingerprint")
     if pin:
         try:
             fingerprint_bytes(pin)
         except ValueError as error:
-            module.fail_json(msg="fingerprint of %s: %s" % (value("subject"), error))
+            module.fail_json(msg=f"fingerprint of {value('subject')}: {error}")
     for name in ("port", "ipmi_port"):
         if not 0 < value(name) < 65536:
-            module.fail_json(
-                msg="%s of %s is %d; a port is between 1 and 65535" % (name, value("subject"), value(name))
-            )
+            module.fail_json(msg=f"{name} of {value('subject')} is {value(name)}; a port is between 1 and 65535")
     target = Target(
         value("address"),
         value("user"),
@@ -206,7 +204,7 @@ def main():
     )
     for name in ("timeout_seconds", "deadline_seconds", "pool", "parallel"):
         if module.params[name] <= 0:
-            module.fail_json(msg="%s must be above nought" % name)
+            module.fail_json(msg=f"{name} must be above nought")
     limits = Limits(
         timeout=module.params["timeout_seconds"],
         deadline=module.params["deadline_seconds"],

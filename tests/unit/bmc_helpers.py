@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from npuforge.bmc import apply, parse
 from npuforge.bmc.client import Limits, Reply, Target, normal
 
 USER = "reader"
@@ -39,6 +40,24 @@ def load_tree(folder: Path) -> Documents:
         uri = "/" + str(path.parent.relative_to(folder))
         documents[normal(uri)] = json.loads(path.read_text(encoding="utf-8"))
     return documents
+
+
+SAMPLES = Path(__file__).resolve().parents[1] / "data" / "redfish"
+SYSTEM = "/redfish/v1/systems/1"
+CHASSIS = "/redfish/v1/chassis/1"
+
+
+def sample(name: str) -> Documents:
+    """A private copy of one of our own small trees: ``openubmc`` or ``ibmc``."""
+    tree = json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    return {normal(uri): body for uri, body in tree.items()}
+
+
+def facts_of(documents: Documents) -> Any:
+    """The facts of a tree, without a network."""
+    root = documents.get("/redfish/v1")
+    tree = apply.crawl(FakeClient(documents), root if isinstance(root, dict) else {})
+    return parse.facts(tree, datetime.datetime.now(datetime.UTC))
 
 
 class FakeClient:

@@ -4,6 +4,7 @@ by URI first, then by serial number. A bad storage controller is named among the
 from __future__ import annotations
 
 from ..common import Document, as_dict, as_integer, as_list, as_number, as_text
+from .client import link
 from .part import WARNING, Kind, last, location, merge, new_part, status, worsen
 from .tree import Tree
 
@@ -60,6 +61,13 @@ def parse(tree: Tree, kind: Kind) -> None:
     for role in ("storage*", "drive*", "storage", "drive"):
         for uri, problem in tree.unread(role):
             kind.unread(last(uri), problem)
+    for uri, body in [*tree.role("chassis"), *tree.role("storage")]:
+        for holder in (body, as_dict(body.get("Links"))):
+            listed = as_list(holder.get("Drives"))
+            told = max(len(listed), as_integer(holder.get("Drives@odata.count")) or 0)
+            usable = sum(1 for item in listed if link(item))
+            if usable < told and listed:
+                kind.doubt(f"{last(uri)} tells of {told} drives and links to {usable}")
     if smart or not from_storage:
         for role in ("smartstorage", "arraycontroller*", "arraycontroller", "smartdrive*", "smartdrive"):
             for uri, problem in tree.unread(role):

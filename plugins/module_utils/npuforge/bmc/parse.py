@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..common import Document, as_integer, as_list, note
+from ..common import Document, note
 from . import cooling, drives, identity, logs, memory, nics, processors, supplies, verify
-from .client import normal
 from .part import Kind, last, unpowered
 from .tree import Tree
 
@@ -14,10 +13,10 @@ KINDS = ("cpu", "npu", "memory", "drive", "fan", "psu", "nic")
 _COLLECTIONS: dict[str, tuple[str, ...]] = {
     "cpu": ("processor*",),
     "memory": ("memory*",),
-    "drive": ("storage*", "drive*"),
-    "fan": ("fan*",),
-    "psu": ("psu*",),
-    "nic": ("adapter*",),
+    "drive": ("chassis*", "storage*", "drive*"),
+    "fan": ("chassis*",),
+    "psu": ("chassis*",),
+    "nic": ("chassis*", "adapter*"),
 }
 _NPU_COLLECTIONS: dict[str, tuple[str, ...]] = {
     "processors": ("processor*",),
@@ -101,21 +100,14 @@ def _incomplete(tree: Tree, kinds: dict[str, Kind], npu_source: str | None) -> N
         for uri, problem in tree.unread(role):
             for name in ("fan", "psu", "nic", "drive"):
                 kinds[name].unread(last(uri), problem)
-    cut = {normal(uri) for uri in tree.truncated}
+    if not any(True for _ in tree.role("chassis")):
+        for name in ("fan", "psu", "nic", "drive"):
+            kinds[name].doubt("the BMC shows no chassis, where parts of this kind are listed")
     collections = dict(_COLLECTIONS, npu=_NPU_COLLECTIONS.get(npu_source or "", ()))
     for name, roles in collections.items():
         for role in roles:
-            listed: dict[str, int] = {}
-            declared: dict[str, int] = {}
-            for uri, body in tree.role(role):
-                key = tree.first_page(uri, role)
-                listed[key] = listed.get(key, 0) + len(as_list(body.get("Members")))
-                declared[key] = max(declared.get(key, 0), as_integer(body.get("Members@odata.count")) or 0)
-                if uri in cut:
-                    kinds[name].doubt(f"{last(uri)} is longer than the limit and was not read to its end")
-            for key, count in declared.items():
-                if count > listed[key]:
-                    kinds[name].doubt(f"{last(key)} declares {count} members and lists {listed[key]}")
+            for uri, problem in tree.gaps(role):
+                kinds[name].unread(last(uri), problem)
 
 
 def _why_no_system(tree: Tree) -> str:

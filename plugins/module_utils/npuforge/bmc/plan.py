@@ -1,4 +1,4 @@
-"""What to do, as data: which resources to read next, and which requests bring a machine to a wanted power state.
+"""What to read next, as data (what to change is planned in ``power``).
 
 Reading is a walk over the links of the service root, driven by *roles*: a document's role says which of its links are
 followed and with which role. ``follow`` looks at one document; ``follow_up`` looks at all that was read and asks for

@@ -78,7 +78,7 @@ def _read_redfish(job: Job) -> _Reading:
     tree = Tree()
     try:
         with client:
-            tree.root = _root(client)
+            tree.root = read_root(client)
             read_at = time.time()
             client.login(tree.root)
             tree = apply.crawl(client, tree.root)
@@ -93,7 +93,7 @@ def _read_redfish(job: Job) -> _Reading:
     return _Reading(facts, identity.is_simulated(tree, host.document if host else {}), raw)
 
 
-def _root(client: Client) -> Document:
+def read_root(client: Client) -> Document:
     """The service root; it is open to everybody (DSP0266 13.1). A BMC without a usable one still may have the usual
     places, but one that does not answer at all has nothing."""
     reply = client.get(ROOT)

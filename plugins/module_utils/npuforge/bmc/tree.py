@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Iterator, Tuple
 
-from ..common import Document
-from .client import Reply, normal
+from ..common import Document, as_integer, as_list
+from .client import Reply, link, normal
 
 Found = Tuple[str, Document]
 
@@ -94,6 +94,27 @@ class Tree:
                 break
             key = above
         return key
+
+    def gaps(self, role: str) -> list[tuple[str, str]]:
+        """(first page, problem) of collections of a role that do not list what they declare."""
+        listed: dict[str, int] = {}
+        declared: dict[str, int] = {}
+        found = []
+        for uri, body in self.role(role):
+            key = self.first_page(uri, role)
+            members = body.get("Members")
+            if not isinstance(members, list):
+                found.append((key, "there is no list of members"))
+            usable = sum(1 for member in as_list(members) if link(member))
+            listed[key] = listed.get(key, 0) + usable
+            told = max(as_integer(body.get("Members@odata.count")) or 0, len(as_list(members)))
+            declared[key] = max(declared.get(key, 0), told)
+            if any(normal(cut) == uri for cut in self.truncated):
+                found.append((key, "it is longer than the limit and was not read to its end"))
+        for key, count in declared.items():
+            if count > listed[key]:
+                found.append((key, f"it declares {count} members and lists {listed[key]}"))
+        return found
 
     def owner(self, uri: str, role: str) -> str:
         """The nearest document of ``role`` above ``uri``; empty when there is none."""

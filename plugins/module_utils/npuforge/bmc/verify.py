@@ -1,4 +1,4 @@
-"""Doubts about what was read, and the read-back of what was changed."""
+"""Doubts about what was read: summaries and roll-ups against the parts."""
 
 from __future__ import annotations
 

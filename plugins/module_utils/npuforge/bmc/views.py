@@ -28,6 +28,7 @@ class View(NamedTuple):
 def of_collection(tree: Tree, name: str, chassis: str, roles: tuple[str, str, str], parts: list[Document]) -> View:
     """The new view of one chassis: subsystem -> collection -> members. ``roles`` are those three."""
     missing = [item for role in roles for item in tree.unread(role) if tree.owner(item[0], "chassis") == chassis]
+    missing += [item for item in tree.gaps(roles[1]) if tree.owner(item[0], "chassis") == chassis]
     shown = any(tree.owner(uri, "chassis") == chassis for uri, _ in tree.role(roles[1]))
     return View(name, parts, missing, shown)
 
