@@ -1,0 +1,1 @@
+"""Switches: their command line read as facts. Huawei CloudEngine (VRP8, YunShan) first."""
