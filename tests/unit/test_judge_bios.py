@@ -1,0 +1,109 @@
+"""The three-valued answer to "is this BIOS domestic?", on the strings that real trees and documents show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from evidence_helpers import bmc_facts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller import contract
+from controller.bios_origin import architecture, decide
+
+VENDORS = contract.load().bios_vendors
+OEM = "FirmwareInventory/Bios Oem.Public.Manufacturer"
+
+
+def answer(*values: Any, platform: str | None = "arm", source: str = OEM) -> str:
+    return decide([{"source": source, "value": value} for value in values], platform, VENDORS).answer
+
+
+@pytest.mark.parametrize(
+    ("values", "platform", "expected"),
+    [
+        (["Huawei"], "arm", "domestic"),
+        (["HUAWEI"], "arm", "domestic"),
+        ([" Huawei Technologies Co., Ltd. "], "arm", "domestic"),
+        (["华为技术有限公司"], "arm", "domestic"),
+        # x86 Purley boards of Huawei run Insyde code: the name proves nothing there
+        (["Huawei"], "x86", "undetermined"),
+        (["Huawei"], None, "undetermined"),
+        (["Huawei"], "loongarch", "undetermined"),
+        (["Huawei", "Insyde Corp."], "x86", "foreign"),
+        (["Huawei", "American Megatrends Inc."], "arm", "undetermined"),
+        (["KunLun BIOS V4.0"], "arm", "domestic"),
+        (["Byosoft"], "arm", "undetermined"),
+        (["Inspur"], "x86", "undetermined"),
+        (["AMI"], "x86", "foreign"),
+        (["American Megatrends International, LLC."], "arm", "foreign"),
+        (["INSYDE Corp."], "x86", "foreign"),
+        (["Phoenix Technologies LTD"], "x86", "foreign"),
+        (["Dell Inc."], "x86", "foreign"),
+        # names inside other words are not names
+        (["Miami Firmware Works"], "arm", "undetermined"),
+        (["NotHuaweiAtAll"], "arm", "undetermined"),
+        (["Contoso"], "arm", "undetermined"),
+        (["Huawei", "Contoso"], "arm", "undetermined"),
+        (["", None, "  "], "arm", "undetermined"),
+        ([], "arm", "undetermined"),
+    ],
+)
+def test_answers(values: list[Any], platform: str | None, expected: str) -> None:
+    assert answer(*values, platform=platform) == expected
+
+
+def test_a_bare_version_neither_proves_nor_disturbs() -> None:
+    version = {"source": "Systems/1 BiosVersion", "value": "7.44"}
+    assert decide([version], "arm", VENDORS).answer == "undetermined"
+    assert decide([version, {"source": OEM, "value": "Huawei"}], "arm", VENDORS).answer == "domestic"
+
+
+def test_a_version_that_names_its_maker_counts() -> None:
+    version = {"source": "Systems/1 BiosVersion", "value": "KunLun BIOS V4.0"}
+    assert decide([version], "arm", VENDORS).answer == "domestic"
+
+
+def test_the_reason_names_what_was_read_and_on_what_ground() -> None:
+    origin = decide([{"source": OEM, "value": "Huawei"}], "arm", VENDORS)
+    for text in origin.reason.values():
+        assert f"{OEM}: Huawei" in text
+        assert "EDOC1100114905" in text
+    assert "一" <= decide([], "arm", VENDORS).reason["zh"][0] <= "鿿"
+
+
+@pytest.mark.parametrize("evidence", [None, "Huawei", 7, {"source": "x", "value": "Huawei"}])
+def test_evidence_of_another_shape_decides_nothing(evidence: Any) -> None:
+    assert decide(evidence, "arm", VENDORS).answer == "undetermined"
+
+
+FOREIGN = [name for vendor in VENDORS["vendors"] if vendor.get("origin") == "foreign" for name in vendor["names"]]
+
+
+@given(st.lists(st.text(max_size=12), max_size=3), st.sampled_from(FOREIGN), st.sampled_from(["arm", "x86", None]))
+def test_a_foreign_name_is_never_domestic(words: list[str], foreign: str, platform: str | None) -> None:
+    assert answer(*words, foreign, platform=platform) != "domestic"
+    assert answer(foreign, *words, "Huawei", platform=platform) != "domestic"
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=5))
+def test_any_evidence_gets_an_answer(evidence: Any) -> None:
+    assert decide(evidence, None, VENDORS).answer in ("foreign", "undetermined")
+
+
+def test_the_platform_is_that_of_the_fitted_cpus() -> None:
+    facts = bmc_facts()
+    assert architecture(facts) == "arm"
+    for part in facts["cpu"]["parts"]:
+        part.update(architecture="x86", model="Xeon Gold 6148")
+    assert architecture(facts) == "x86"
+    facts["cpu"]["parts"][0].update(architecture="ARM", model=None)
+    assert architecture(facts) is None, "the CPUs disagree"
+    facts["cpu"]["parts"][0]["state"] = "absent"
+    assert architecture(facts) == "x86"
+
+
+@pytest.mark.parametrize("cpu", [None, [], "arm", {"parts": None}, {"parts": [None, {"architecture": None}]}])
+def test_a_platform_that_cannot_be_seen_is_not_guessed(cpu: Any) -> None:
+    assert architecture({"cpu": cpu}) is None
