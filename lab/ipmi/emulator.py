@@ -27,7 +27,7 @@ DEVICE_SUPPORT = 0x9F  # chassis, event receiver, FRU, SEL, SDR repository, sens
 SEL_SUPPORT = 0x0A  # reserve, delete
 SESSIONS = 10
 USER_MAX, PASSWORD_MAX = 15, 19
-PLAIN = re.compile(r'[^\s"\\]+')
+PLAIN = re.compile(r"[!#-\[\]-~]+")  # ASCII that needs no quoting in lan.conf
 THRESHOLD_ORDER = (None, sdr.UPPER_CRITICAL, sdr.UPPER_CAUTION, None, sdr.LOWER_CRITICAL, None)  # UNR .. LNC
 
 
@@ -69,7 +69,7 @@ def lan_conf(node: Mapping[str, Any], password: str, chassis_command: list[str])
     bmc = node["bmc"]
     for what, value, longest in (("user", bmc["user"], USER_MAX), ("password", password, PASSWORD_MAX)):
         if not PLAIN.fullmatch(value) or len(value.encode()) > longest:
-            raise ValueError(f"{node['name']}: IPMI {what} must be 1 to {longest} bytes without blanks or quotes")
+            raise ValueError(f"{node['name']}: IPMI {what} must be 1 to {longest} ASCII letters, no blank, quote or backslash")
     command = shlex.join([*chassis_command, MC])
     if '"' in command:
         raise ValueError(f"{node['name']}: lan.conf cannot hold a double quote: {command}")
