@@ -112,7 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     state = State(state_directory(getattr(options, "state", None)))
     try:
-        return _run(options, state)
+        code = _run(options, state)
+        sys.stdout.flush()  # here, where a reader that went away is no error
+        return code
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.code
@@ -206,18 +208,18 @@ def _show(path: Path, lines: int, follow: bool) -> int:
     if not path.exists():
         print(f"{path} is not there yet")
         return 0
-    stream = path.open(encoding="utf-8", errors="replace")
-    with stream:
-        sys.stdout.writelines(stream.readlines()[-lines:])
-    position = path.stat().st_size
+    with path.open("rb") as stream:
+        kept = stream.readlines()[-lines:]
+        position = stream.tell()
+    sys.stdout.write(b"".join(kept).decode(errors="replace"))
     while follow:
         sys.stdout.flush()
         time.sleep(0.3)
         size = path.stat().st_size if path.exists() else 0
         if size == position:
             continue
-        with path.open("rb") as raw:
-            raw.seek(position if size > position else 0)
-            sys.stdout.write(raw.read().decode(errors="replace"))
-        position = size
+        with path.open("rb") as stream:
+            stream.seek(position if size > position else 0)
+            sys.stdout.write(stream.read().decode(errors="replace"))
+            position = stream.tell()
     return 0

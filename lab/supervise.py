@@ -15,7 +15,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,9 +145,7 @@ class Supervisor:
         code = record.get("code") if record else None
         return code if isinstance(code, str) else None
 
-    def start(
-        self, name: str, argv: list[str], code: str = "", environment: Mapping[str, str] | None = None
-    ) -> Process:
+    def start(self, name: str, argv: list[str], code: str = "") -> Process:
         """Start it in its own session with output to its log. Raises LabError when it cannot be started at all."""
         log = self.log(name)
         if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
@@ -162,7 +160,7 @@ class Supervisor:
                     stdout=stream,
                     stderr=stream,
                     cwd=CHECKOUT,
-                    env={**marked_environment(self.state), **(environment or {})},
+                    env=marked_environment(self.state),
                     start_new_session=True,
                 )
             except OSError as error:

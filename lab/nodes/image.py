@@ -18,6 +18,7 @@ from lab.supervise import marked_environment
 
 SUITE = "bookworm"
 REPOSITORY = "localhost/npuforge-node"
+KEPT_IMAGES = 2
 BUILD_SECONDS = 900  # a slow mirror; normally half a minute
 
 # "essential" leaves out apt, which openEuler has not. No daemon of the root file system needs its documentation.
@@ -58,6 +59,7 @@ def ensure(state: State, podman: Podman, say: Callable[[str], None]) -> str:
             say(f"node image: building it (half a minute with a near mirror; {state.log / 'node-image.log'})")
             _build(state)
             done.append("built")
+            _prune(podman)
         say("node image: importing it into podman")
         try:
             podman.run("import", "--quiet", "--change", 'CMD ["/sbin/init"]', str(tar_path()), name(), timeout=300)
@@ -105,6 +107,14 @@ def _build(state: State) -> None:
             f"{log} ends:\n{tail}"
         )
     move(target, tar_path())
+
+
+def _prune(podman: Podman) -> None:
+    """Of the images of earlier recipes keep one, for whoever goes back and forth between two versions."""
+    tars = sorted(cache_directory().glob("node-*.tar"), key=lambda path: path.stat().st_mtime)
+    for tar in tars[:-KEPT_IMAGES]:
+        podman.ok("image", "rm", f"{REPOSITORY}:{tar.stem.removeprefix('node-')}")  # refused while a node uses it
+        tar.unlink()
 
 
 def _overlay() -> bytes:
