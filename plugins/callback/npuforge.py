@@ -125,13 +125,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
     # --- results
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        self._learn(result)
+        self._learn(result, failed=False)
         state = "changed" if result.result.get("changed") else "ok"
         ran = self._count_modules(result)
         self._finish(result, state, shown=ran or state == "changed" or self._run_is_verbose(result))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._learn(result)
+        self._learn(result, failed=not ignore_errors)
         self._count_modules(result)
         self._finish(result, "ignored" if ignore_errors else "failed", shown=True, reason=True)
 
@@ -284,7 +284,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
             self._tally.module_run(result.host.get_name())
         return ran
 
-    def _learn(self, result: Any) -> None:
+    def _learn(self, result: Any, failed: bool) -> None:
         """Take from a result where the run's evidence is, its verdicts, and mistakes of the inventory."""
         entry = result.result
         facts = entry.get("ansible_facts")
@@ -296,10 +296,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         if action == "evidence_judge" and isinstance(entry.get("counts"), dict) and entry.get("run_dir"):
             self._run_dir = Path(str(entry["run_dir"]))
             self._judged = {str(name): int(count) for name, count in entry["counts"].items()}
-            self._own_failures += entry.get("failed") is True
+            self._own_failures += failed
         if action == "inventory_validate" and isinstance(entry.get("mistakes_count"), int):
             self._mistakes += int(entry["mistakes_count"])
-            self._own_failures += entry.get("failed") is True
+            self._own_failures += failed
 
     def _mask(self, play: Any) -> None:
         """Learn the inventory's secrets once, so that none is printed or logged whatever a module returns."""
