@@ -49,21 +49,21 @@ class Bmc:
         self.client: aiohttp.ClientSession | None = None  # for images and events; the fleet lends it
         self.changing = asyncio.Lock()  # precondition and write of a PATCH are one step
         self._seen: tuple[int, float] = (0, 0.0)  # revision of the truth, and when it was read (wall clock)
+        self._followed: Json | None = None  # the reading of the truth that ``tick`` dealt with last
         self._hardware: Tree = {}
         self._last_event = self._newest_entry()
         self.refresh()
 
     # --- the truth and its tree
 
-    def refresh(self) -> bool:
-        """Read the truth again if it may have changed; whether it was read."""
+    def refresh(self) -> None:
+        """Read the truth again if it may have changed."""
         revision = self.world.revision(self.name)
         if revision == self._seen[0] and self._seen[1] - revision / 1e9 > TRUST_AGE:
-            return False
+            return
         self._seen = (revision, time.time())
         self.truth = self.world.read(self.name)
         self._hardware = tree.hardware(self.context)
-        return True
 
     @property
     def context(self) -> Context:
@@ -143,8 +143,10 @@ class Bmc:
         """Follow the truth: the self-test ends, changes of health get into the log, the log gets to the subscribers."""
         if self.truth["post"] == "in_progress":
             await asyncio.get_running_loop().run_in_executor(self.executor, power.settle, self.world, self.name)
-        if not self.refresh():
+        self.refresh()
+        if self.truth is self._followed:
             return
+        self._followed = self.truth
         told = {name: list(item) for name, item in physics.conditions(self.context.view).items()}
         if told != (self.truth.get("told") or {}):
             await self.change(lambda node: physics.record(node, datetime.now(UTC)))

@@ -29,6 +29,7 @@ MAX_MEMBERS = 1000  # of a collection in one answer; larger ones are continued b
 async def handle(bmc: Bmc, request: web.BaseRequest, latency: float | None) -> web.Response:
     """Answer one request. ``latency`` in seconds replaces the node's own when it is not None."""
     try:
+        bmc.refresh()
         await asyncio.sleep(max(0.0, bmc.truth["bmc"]["latency_seconds"] or 0.0) if latency is None else latency)
         bmc.refresh()
         path = request.path.rstrip("/") or "/"
