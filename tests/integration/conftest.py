@@ -1,0 +1,69 @@
+"""The running twin, shared by the session: raised when it is not up, healed, and left as it was found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = dict(
+    os.environ,
+    PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    PYTHONPATH=f"{ROOT}:{ROOT / 'plugins' / 'module_utils'}",
+    ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+    LC_ALL="C.UTF-8",
+)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The default twin of this checkout."""
+
+    state: Path
+
+    def lab(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return run([sys.executable, "-m", "lab", *argv], check=check)
+
+    def npuforge(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return run([sys.executable, "-m", "controller", *argv], check=False)
+
+    def playbook(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        return run([str(Path(sys.executable).parent / "ansible-playbook"), *argv], check=False)
+
+    def secrets(self) -> dict[str, str]:
+        values: dict[str, str] = json.loads((self.state / "secrets.json").read_text(encoding="utf-8"))
+        return values
+
+
+def run(argv: list[str], check: bool, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(argv, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"{argv} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def raised() -> Iterator[Twin]:
+    if os.geteuid() != 0:
+        pytest.fail("the twin needs root (podman, low ports): run through sudo, as make test does")
+    twin = Twin(Path(os.environ.get("NPUFORGE_LAB_STATE", ROOT / ".lab")))
+    was_up = (twin.state / "world" / "site.json").exists()
+    twin.lab("up")
+    yield twin
+    if not was_up:
+        twin.lab("down")
+
+
+@pytest.fixture
+def twin(raised: Twin) -> Iterator[Twin]:
+    """A healthy twin before and after the test."""
+    raised.lab("heal", "--all")
+    yield raised
+    raised.lab("heal", "--all")
