@@ -69,7 +69,7 @@ def lan_conf(node: Mapping[str, Any], password: str, chassis_command: list[str])
     bmc = node["bmc"]
     for what, value, longest in (("user", bmc["user"], USER_MAX), ("password", password, PASSWORD_MAX)):
         if not PLAIN.fullmatch(value) or len(value.encode()) > longest:
-            raise ValueError(f"{node['name']}: IPMI {what} must be 1 to {longest} ASCII letters, no blank, quote or backslash")
+            raise ValueError(f"{node['name']}: IPMI {what}: 1 to {longest} of ASCII, no blank, quote or backslash")
     command = shlex.join([*chassis_command, MC])
     if '"' in command:
         raise ValueError(f"{node['name']}: lan.conf cannot hold a double quote: {command}")

@@ -69,7 +69,10 @@ class Cli:
         """Do what a line says. The text has no final newline."""
         if self._answer is not None:
             answer, self._answer = self._answer, None
-            output = answer(line.strip())
+            try:
+                output = answer(line.strip())
+            except StoreError as error:
+                return f"Error: {error}"
             if output is None:
                 self._answer, self._question = answer, self._again
                 return ""

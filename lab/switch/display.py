@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -265,7 +264,7 @@ def alarms(device: Device) -> str:
 
 
 def _folded(start: str, when: list[str], alarm: Alarm) -> list[str]:
-    lines = textwrap.wrap(alarm.text, 38, drop_whitespace=False)
+    lines = _hard(alarm.text)
     lines += [""] * (len(when) - len(lines))
     return [
         f"{start if i == 0 else '':<31}{when[i] if i < len(when) else '':<11}{text}".rstrip()
@@ -273,12 +272,17 @@ def _folded(start: str, when: list[str], alarm: Alarm) -> list[str]:
     ]
 
 
+def _hard(text: str, width: int = 38) -> list[str]:
+    """Folded as the device does it: in the middle of words."""
+    return [text[start : start + width] for start in range(0, len(text), width)]
+
+
 def hardware_alarms(device: Device) -> str:
     """[CR] display device alarm hardware."""
     rows: list[str] = []
     for alarm in device.alarms():
         date, hour = _moment(alarm.since).strftime("%Y-%m-%d %H:%M:%S").split()
-        first, *more = textwrap.wrap(alarm.text, 36, drop_whitespace=False)
+        first, *more = _hard(alarm.text)
         rows.append(f"{alarm.sequence:<7}{alarm.severity:<9}{date:<11}{hour:<15}{first}".rstrip())
         rows += [f"{'':<42}{text}".rstrip() for text in more]
     return "\n".join([RULE, "Index  Level    Date       Time           Info", RULE, *rows, RULE])
