@@ -38,7 +38,7 @@ def architecture(facts: Document) -> str | None:
     parts = group.get("parts") if isinstance(group, dict) else None
     found = set()
     for part in parts if isinstance(parts, list) else []:
-        if not isinstance(part, dict) or part.get("state") == "absent":
+        if not isinstance(part, dict) or part.get("state") != "present":
             continue
         words = " ".join(str(part.get(key) or "") for key in ("architecture", "model", "manufacturer")).lower()
         for name, pattern in (
@@ -65,11 +65,13 @@ def decide(evidence: Any, platform: str | None, vendors: Document) -> Origin:
         source, value = (row.get("source"), row.get("value")) if isinstance(row, dict) else (None, row)
         if not isinstance(value, str) or not value.strip():
             continue
+        if source in vendors["sources"]["context"]:
+            continue
         said = f"{source}: {value.strip()}" if source else value.strip()
         found = [_match(said, vendor, platform) for vendor in vendors["vendors"] if _names(vendor, value)]
         matches += found
         # A version names nobody unless it matched; any other word that nobody knows must not be passed over.
-        if not found and "version" not in str(source).lower():
+        if not found and source not in vendors["sources"]["version"]:
             strangers.append(said)
     if not matches and not strangers:
         return _undetermined("BMC未给出BIOS厂商", "the BMC names no maker of the BIOS")

@@ -63,7 +63,12 @@ def bmc_facts(number: int = 1) -> Document:
         "bios": {
             "version": "7.44",
             "release_date": "2026-03-18",
-            "vendor_evidence": [{"source": "FirmwareInventory/Bios Oem.Public.Manufacturer", "value": "Huawei"}],
+            "vendor_evidence": [
+                {"source": "firmware_inventory.oem.manufacturer", "value": "Huawei"},
+                {"source": "bios.version", "value": "7.44"},
+                {"source": "system.manufacturer", "value": "Huawei"},
+                {"source": "cpu.manufacturer", "value": "HiSilicon"},
+            ],
         },
         "cpu": group([part(f"CPU{i}", "Kunpeng 920", f"C{tail}{i}", **cpu) for i in range(1, 5)]),
         "npu": group(

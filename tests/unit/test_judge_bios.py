@@ -13,7 +13,7 @@ from controller import contract
 from controller.bios_origin import architecture, decide
 
 VENDORS = contract.load().bios_vendors
-OEM = "FirmwareInventory/Bios Oem.Public.Manufacturer"
+OEM = "firmware_inventory.oem.manufacturer"
 
 
 def answer(*values: Any, platform: str | None = "arm", source: str = OEM) -> str:
@@ -55,14 +55,24 @@ def test_answers(values: list[Any], platform: str | None, expected: str) -> None
 
 
 def test_a_bare_version_neither_proves_nor_disturbs() -> None:
-    version = {"source": "Systems/1 BiosVersion", "value": "7.44"}
+    version = {"source": "bios.version", "value": "7.44"}
     assert decide([version], "arm", VENDORS).answer == "undetermined"
     assert decide([version, {"source": OEM, "value": "Huawei"}], "arm", VENDORS).answer == "domestic"
 
 
 def test_a_version_that_names_its_maker_counts() -> None:
-    version = {"source": "Systems/1 BiosVersion", "value": "KunLun BIOS V4.0"}
+    version = {"source": "bios.version", "value": "KunLun BIOS V4.0"}
     assert decide([version], "arm", VENDORS).answer == "domestic"
+
+
+def test_the_machine_and_its_cpu_do_not_name_the_maker_of_the_firmware() -> None:
+    context = [
+        {"source": "system.manufacturer", "value": "Huawei"},
+        {"source": "system.model", "value": "Atlas 800T A2"},
+        {"source": "cpu.manufacturer", "value": "Intel"},
+    ]
+    assert decide(context, "arm", VENDORS).answer == "undetermined"
+    assert decide([{"source": OEM, "value": "Huawei"}, *context], "arm", VENDORS).answer == "domestic"
 
 
 def test_the_reason_names_what_was_read_and_on_what_ground() -> None:
