@@ -116,7 +116,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.npuforge.bmc import power
 from ansible.module_utils.npuforge.bmc.apply import Failed, read_systems, run_steps
 from ansible.module_utils.npuforge.bmc.client import Client, Limits, Target, Unreachable
-from ansible.module_utils.npuforge.bmc.read import read_root
 from ansible.module_utils.npuforge.bmc.tls import fingerprint_bytes
 
 
@@ -158,8 +157,7 @@ def make_client(params):
 def carry_out(module, client):
     """Plan, and outside check mode do it. Returns what the module returns."""
     params = module.params
-    root = read_root(client)
-    client.login(root)
+    root = client.login()
     system = power.find_system(read_systems(client, root), params["system_id"])
     steps = power.plan(system, params["state"], params["boot_once"])
     result = {

@@ -122,6 +122,7 @@ class Handler(BaseHTTPRequestHandler):
     """Serves ``server.documents`` with sessions and ETags; ``server.special[path]`` answers instead of it."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet per answer: without it each waits 40 ms for a delayed acknowledgement
     server: Server
 
     def log_message(self, *_: Any) -> None:

@@ -22,8 +22,10 @@ from ..common import Document, as_dict, as_list, as_text
 from . import tls
 
 ROOT = "/redfish/v1"
+SESSIONS = ROOT + "/SessionService/Sessions"
 CONNECT_SECONDS = 10.0
 _RETRY_STATUS = (429, 503)
+_NO_SERVICE = (301, 302, 307, 308, 404, 405, 501)
 _JSON_ERRORS = (ValueError, RecursionError)
 
 
@@ -123,7 +125,7 @@ class _Connection(http.client.HTTPSConnection):
 
 
 class Client:
-    """``with Client(target, limits) as bmc: bmc.login(); bmc.get("/redfish/v1/Systems")``. Leaving logs out."""
+    """``with Client(target, limits) as bmc: root = bmc.login(); bmc.get("/redfish/v1/Systems")``. Leaving logs out."""
 
     def __init__(self, target: Target, limits: Limits | None = None) -> None:
         self.target = target
@@ -243,6 +245,8 @@ class Client:
             entry["status"] = response.status
             raw = self._body(response)
             entry["bytes"] = len(raw)
+            if time.monotonic() - started >= allowed:  # cut by the watchdog: what came may look whole
+                raise _Refused(f"no complete answer within {allowed:.3g} s")
             if response.will_close:
                 self._drop(connection)
             return response.status, {key.lower(): value for key, value in response.getheaders()}, raw
@@ -252,7 +256,7 @@ class Client:
                 der = tls.peer_certificate(self.target.address, self.target.port, min(allowed, CONNECT_SECONDS))
                 raise _Refused(tls.reason(error, der)) from error
             if time.monotonic() - started >= allowed:
-                raise _Refused(f"no complete answer within {round(allowed, 1):g} s") from error
+                raise _Refused(f"no complete answer within {allowed:.3g} s") from error
             raise _Refused(tls.reason(error, None)) from error
         except tls.TlsProblem as error:
             self._drop(connection)
@@ -260,7 +264,7 @@ class Client:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._drop(connection)
             if time.monotonic() - started >= allowed:
-                raise _Refused(f"no complete answer within {round(allowed, 1):g} s") from error
+                raise _Refused(f"no complete answer within {allowed:.3g} s") from error
             if isinstance(error, (ConnectionError, http.client.BadStatusLine, http.client.IncompleteRead)):
                 raise
             raise _Refused(_network_problem(error)) from error
@@ -295,6 +299,8 @@ class Client:
             if size > limit:
                 raise _Refused(f"body longer than {limit} bytes refused")
             parts.append(part)
+        if declared is not None and size < declared:
+            raise http.client.IncompleteRead(b"", declared - size)
         return b"".join(parts)
 
     def _redirect(self, path: str, location: str) -> str:
@@ -384,29 +390,65 @@ class Client:
 
     # Session ----------------------------------------------------------------------------------------------------
 
-    def login(self, root: Document) -> None:
-        """Open one session (Redfish DSP0266 13.3.4), or fall back to basic authentication where there is no session
-        service. Raises ``Unreachable`` when the BMC refuses the password: no second try, accounts lock."""
-        links = as_dict(root.get("Links"))
-        uri = link(links.get("Sessions")) or ROOT + "/SessionService/Sessions"
+    def login(self) -> Document:
+        """Log in, and read the service root meanwhile (it is open to everybody, DSP0266 13.1). Returns the root; empty
+        where a BMC has no usable one, as the usual places may be there all the same. Raises ``Unreachable``."""
+        found: list[Reply] = []
+
+        def read_root() -> None:
+            try:
+                found.append(self.get(ROOT))
+            finally:
+                self.close_thread()
+
+        reader = threading.Thread(target=read_root, name="bmc-root")
+        reader.start()
+        problem: Unreachable | None = None
+        opened = False
+        try:
+            opened = self.open_session()
+        except Unreachable as error:
+            problem = error
+        reader.join()
+        root = found[0] if found else Reply(ROOT, problem="not read")
+        if problem is not None:
+            raise problem
+        if root.problem is not None:
+            self.notes.append(f"{ROOT}: {root.problem}")
+        named = link(as_dict(root.document.get("Links")).get("Sessions"))
+        if not opened and named and named != SESSIONS:
+            opened = self.open_session(named)
+        if not opened:
+            self.use_basic()
+        return root.document
+
+    def open_session(self, uri: str = SESSIONS) -> bool:
+        """Open a session (DSP0266 13.3.4); ``False`` when there is no session service at ``uri``.
+
+        Raises ``Unreachable`` when the BMC refuses the password (no second try: accounts lock) or does not answer.
+        """
         credentials = {"UserName": self.target.user, "Password": self.target.password}
         reply = self.send("POST", uri, credentials)
+        if reply.status is None:
+            raise Unreachable(reply.problem or "no answer to the login")
         if reply.status in (401, 403):
             raise Unreachable(f"BMC refused the password of user {self.target.user} (HTTP {reply.status})")
         token = reply.headers.get("x-auth-token")
-        if reply.status is not None and reply.status < 300 and token:
+        if reply.status < 300 and token:
             self._headers = {"X-Auth-Token": token}
             place = urlsplit(reply.headers.get("location", "")).path or link(reply.body)
             self._session = place if place and place.startswith("/") else None
             self.authentication = "session"
-            return
-        if reply.status is None:
-            raise Unreachable(reply.problem or "no answer to the login")
+            return True
+        if reply.status not in _NO_SERVICE:
+            self.notes.append(f"no session ({reply.problem or 'no token given'}): basic authentication used")
+        return False
+
+    def use_basic(self) -> None:
+        """Authenticate each request by itself, where there is no session service."""
         pair = f"{self.target.user}:{self.target.password}"
         self._headers = {"Authorization": "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")}
         self.authentication = "basic"
-        if reply.status not in (404, 405, 501):
-            self.notes.append("no session (%s): basic authentication used" % (reply.problem or "no token given"))
 
     def _logout(self) -> None:
         """End the session, also after the deadline: a BMC has few of them."""

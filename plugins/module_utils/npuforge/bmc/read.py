@@ -78,10 +78,9 @@ def _read_redfish(job: Job) -> _Reading:
     tree = Tree()
     try:
         with client:
-            tree.root = read_root(client)
+            root = client.login()
             read_at = time.time()
-            client.login(tree.root)
-            tree = apply.crawl(client, tree.root)
+            tree = apply.crawl(client, root)
             facts = parse.facts(tree, identity.utc(_clock_moment(tree, read_at)))
     except Unreachable as error:
         facts = parse.unreachable(str(error))
@@ -91,20 +90,6 @@ def _read_redfish(job: Job) -> _Reading:
         raw += ipmi.complete(job.target, job.ipmi_port, facts, always=job.ipmi == "always")
     host = identity.choose_host(tree, [])
     return _Reading(facts, identity.is_simulated(tree, host.document if host else {}), raw)
-
-
-def read_root(client: Client) -> Document:
-    """The service root; it is open to everybody (DSP0266 13.1). A BMC without a usable one still may have the usual
-    places, but one that does not answer at all has nothing."""
-    reply = client.get(ROOT)
-    if reply.status is None:
-        raise Unreachable(reply.problem or "no answer")
-    if reply.status in (404, 301, 308):
-        again = client.get(ROOT + "/")
-        reply = again if again.problem is None else reply
-    if reply.problem is not None:
-        client.notes.append(f"{ROOT}: {reply.problem}")
-    return reply.document
 
 
 def _clock_moment(tree: Tree, fallback: float) -> float:
