@@ -251,18 +251,6 @@ def _files(loaded: Loaded) -> Iterator[Mistake]:
             problem = file_problem(path)
             if problem:
                 yield _about(loaded, host, key, relative(path), f"{what} that can be read: {problem}")
-    for key in ("site_survey_file", "site_cabling_file"):
-        path = loaded.site.values.get(key)
-        if isinstance(path, str) and path and loaded.directory is not None:
-            problem = file_problem(str(loaded.directory.absolute() / path))
-            if problem:
-                yield _about(
-                    loaded,
-                    loaded.site,
-                    key,
-                    path,
-                    f"a file that can be read, relative to {relative(str(loaded.directory))}: {problem}",
-                )
 
 
 def file_problem(path: str) -> str | None:

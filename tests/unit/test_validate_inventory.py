@@ -190,8 +190,33 @@ CASES: list[Case] = [
     ),
     (
         "rack position taken",
-        [(HOSTS, "rack_position: 16", "rack_position: 10")],
+        [(HOSTS, "rack_position: 16", "rack_position: 10"), ("survey.yml", "    unit: 16\n", "    unit: 10\n")],
         (("node2",), "rack_position", "10", "a free place: node1 fills unit 10 of rack R01"),
+    ),
+    (
+        "another place in the survey",
+        [(HOSTS, "rack_position: 16", "rack_position: 20")],
+        (("node2",), "rack_position", "20", "16, as the survey file has it"),
+    ),
+    (
+        "rack that the survey does not know",
+        [(HOSTS, "rack: R02\n          rack_position: 38", "rack: R20\n          rack_position: 38")],
+        (("sw1",), "rack", "R20", "a rack of the survey file"),
+    ),
+    (
+        "survey of another site",
+        [("survey.yml", "site: example-hospital", "site: other-hospital")],
+        (("all",), "site_name", "example-hospital", "the site of the survey file, other-hospital"),
+    ),
+    (
+        "mistake in the survey file",
+        [("survey.yml", "grounding_ohm:", "grounding_omh:")],
+        (("all",), "site_survey_file", "survey.yml, room.grounding_omh", "unknown key, did you mean 'grounding_ohm'"),
+    ),
+    (
+        "mistake in the cabling file",
+        [("cabling.yml", "cables:", "cabels: []\ncables:")],
+        (("all",), "site_cabling_file", "cabling.yml", "unknown key, did you mean 'cables'"),
     ),
     (
         "unknown profile",

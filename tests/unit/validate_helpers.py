@@ -41,7 +41,8 @@ def make_site(directory: Path, secrets: dict[str, str] | None = None) -> Path:
     (site / "group_vars/all/vault.yml").write_text(encrypt(text), encoding="utf-8")
     for name in ("survey.yml", "cabling.yml"):
         if not (site / name).exists():
-            (site / name).write_text("{}\n")
+            text = (ROOT / "inventory/twin" / name).read_text(encoding="utf-8")
+            (site / name).write_text(text.replace("site: twin", "site: example-hospital"), encoding="utf-8")
     for name, content in (
         ("pki/bmc-ca.pem", ca_certificate()),
         ("ssh/id_ed25519", "key\n"),
