@@ -92,7 +92,7 @@ def _cooling(survey: Survey, limits: Limits) -> Item:
         None if left is None else left - watts / 1000,
         limits["cooling_margin_kw"],
         f"cooling with {lost} unit(s) lost {'unknown' if left is None else f'{left:g} kW'} - heat {heat}",
-        check="survey.cooling",
+        check="survey.heat",
         missing=missing,
     )
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def parse_yaml(text: str, path: Path | str) -> Any:
         raise InputError(path, [Problem("file", f"not YAML: {error or type(error).__name__}")]) from error
 
 
+@cache
 def schema(name: str) -> dict[str, Any]:
     """One of our JSON Schemas by its file name."""
     document: dict[str, Any] = json.loads((SCHEMAS / name).read_text(encoding="utf-8"))
@@ -122,7 +124,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
     if error.validator == "type":
         wanted = error.validator_value
         names = " or ".join(wanted) if isinstance(wanted, list) else wanted
-        yield Problem(where, f"{error.instance!r} is not a {names}")
+        yield Problem(where, f"{error.instance!r} is not of type {names}")
         return
     yield Problem(where, error.message)
 

@@ -144,7 +144,7 @@ def _reason(error: BaseException, target: Target) -> str:
     chain: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(chain) < 5:
-        chain.append(f"{type(cause).__name__} {cause}")
+        chain.append("{} {} {}".format(type(cause).__name__, cause, getattr(cause, "errors", "")))
         cause = cause.__cause__ or cause.__context__
     text = " ".join(chain)
     where = f"{target.address}:{target.port}"
