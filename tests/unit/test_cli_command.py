@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from controller import cli
 from controller.commands import CommandError, Exit
 from controller.commands import evidence as evidence_commands
 from controller.commands.running import conclude, extra_variables, find_playbook, playbooks
-from tests.unit.validate_helpers import ROOT, edit, make_site
+from tests.unit.validate_helpers import ROOT, SECRETS, edit, make_site
 
 PLAYBOOK = """
 - name: Tiny
@@ -243,3 +244,80 @@ def children(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
     except OSError:
         return []
+
+
+def test_no_secret_on_a_command_line_in_the_output_or_in_a_file(site: Path, vault: dict[str, str]) -> None:
+    """At -vvv, while it runs: every process's arguments, everything printed, every file of the private folder."""
+    private = site.parent / "private"
+    private.mkdir()
+    told = "Extra-Secret-77"
+    (site.parent / "tell.yml").write_text(
+        """
+- name: Tell
+  hosts: node1
+  connection: local
+  gather_facts: false
+  vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+  tasks:
+    - name: Print secrets
+      ansible.builtin.command:
+        cmd: cat
+        stdin: "{{ vault_bmc_password }} {{ vault_become_password }}"
+      changed_when: false
+    - name: Wait
+      ansible.builtin.command: sleep 2
+      changed_when: false
+""",
+        encoding="utf-8",
+    )
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "NPUFORGE_"))}
+    arguments = ["run", str(site.parent / "tell.yml"), "-i", str(site), "-vvv", "-e", f"@{site.parent}/extra.yml"]
+    (site.parent / "extra.yml").write_text(f"local_password: {told}\n", encoding="utf-8")
+    seen: set[str] = set()
+    files: set[str] = set()
+    with (site.parent / "output").open("w+", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "controller", *arguments],
+            cwd=ROOT,
+            env={
+                **clean,
+                **vault,
+                "PYTHONPATH": f"{ROOT}:{ROOT}/plugins/module_utils",
+                "XDG_RUNTIME_DIR": str(private),
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while process.poll() is None:
+                seen |= command_lines()
+                files |= contents(private)
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.wait()
+        output.seek(0)
+        text = output.read()
+    assert process.returncode == 0, text
+    assert "[redacted] [redacted]" in text and any("ansible-playbook" in line for line in seen) and files
+    for secret in (*SECRETS.values(), told, "vault-password-of-the-test"):
+        assert secret not in text
+        assert not any(secret in line for line in seen)
+        assert not any(secret in content for content in files)
+
+
+def command_lines() -> set[str]:
+    found = set()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.add(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def contents(directory: Path) -> set[str]:
+    found = set()
+    for file in directory.rglob("*"):
+        with contextlib.suppress(OSError):
+            if file.is_file():
+                found.add(file.read_text(encoding="utf-8", errors="replace"))
+    return found

@@ -163,3 +163,10 @@ def test_one_wrong_line_is_one_mistake_whoever_inherits_it() -> None:
         (("node1", "node2"), "group_vars/all.yml:3"),
         (("node1",), "hosts.yml:9"),
     ]
+
+
+def test_the_reference_names_every_key() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/inventory.md").read_text(encoding="utf-8")
+    for kind in ("site", "npu_server", "switch", "network", "waiver"):
+        for key in definitions()[kind]["properties"]:
+            assert key in text, f"{kind}: {key} is not in docs/inventory.md"
