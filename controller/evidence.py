@@ -161,7 +161,7 @@ class RunFolder:
         stem = file_name(subject["kind"], subject["id"], document["collector"])
         pieces = [self._raw(stem, number, raw) for number, raw in enumerate(entry.get("raw") or [])]
         document["raw"] = [description for description, _ in pieces]
-        _demand(document, "observation")
+        _demand({**document, "facts": {}}, "observation")  # the facts were looked at above
         for description, data in pieces:
             write_atomic(self.path / description["file"], data)
         target = self.path / "observations" / f"{stem}.json"

@@ -10,14 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from openpyxl import Workbook
-from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Font, PatternFill
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.worksheet import Worksheet
 
 from controller import contract
 from controller.contract import ContractError, Document
@@ -151,40 +150,39 @@ def to_csv(ledger: Document) -> str:
 def to_xlsx(ledger: Document, language: str) -> bytes:
     """A workbook with one sheet each for devices, parts, history and outliers."""
     index = 0 if language == "zh" else 1
-    book = Workbook()
-    for sheet in list(book.worksheets):
-        book.remove(sheet)
+    book = Workbook(write_only=True)  # rows are streamed: a hundred servers have thousands of parts
     for key, titles, columns in SHEETS:
         sheet = book.create_sheet(titles[index])
         lines = [[header[index] for header in columns.values()]]
-        lines += [[_cell(row.get(column), language) for column in columns] for row in ledger[key]]
-        simulated = ledger["provenance"] == "simulated"
-        top = 1
-        if simulated:
-            sheet.cell(1, 1, _SIMULATED[index]).font = Font(bold=True, color="FFC00000")
-            top = 2
-        _fill(sheet, top, lines)
+        lines += [[_clean(_cell(row.get(column), language)) for column in columns] for row in ledger[key]]
+        top = 2 if ledger["provenance"] == "simulated" else 1
         for column, values in enumerate(zip(*lines, strict=True), 1):
             width = max(sum(2 if ord(char) > 0x2E80 else 1 for char in str(value or "")) for value in values)
             sheet.column_dimensions[get_column_letter(column)].width = min(max(width + 2, 8), 48)
-        sheet.freeze_panes = sheet.cell(top + 1, 1)
+        sheet.freeze_panes = f"A{top + 1}"
         sheet.auto_filter.ref = f"A{top}:{get_column_letter(len(columns))}{top + len(lines) - 1}"
+        if top == 2:
+            sheet.append([_styled(sheet, _SIMULATED[index], font=Font(bold=True, color="FFC00000"))])
+        header = {"font": Font(bold=True), "fill": PatternFill("solid", fgColor="FFDDE6F0")}
+        sheet.append([_styled(sheet, text, **header) for text in lines[0]])
+        for line in lines[1:]:
+            sheet.append([_styled(sheet, value) if _is_formula(value) else value for value in line])
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
 
 
-def _fill(sheet: Worksheet, top: int, lines: Sequence[Sequence[Any]]) -> None:
-    for number, line in enumerate(lines):
-        for column, value in enumerate(line, 1):
-            cell = sheet.cell(top + number, column)
-            cell.value = _clean(value)
-            if isinstance(value, str):
-                cell.data_type = "s"  # else "=..." would become a formula
-            cell.alignment = Alignment(vertical="top", wrap_text=isinstance(value, str) and len(value) > 46)
-            if number == 0:
-                cell.font = Font(bold=True)
-                cell.fill = PatternFill("solid", fgColor="FFDDE6F0")
+def _styled(sheet: Any, value: str, **styles: Any) -> Any:
+    """A cell that is text whatever it looks like."""
+    cell = WriteOnlyCell(sheet, value)
+    cell.data_type = "s"
+    for name, style in styles.items():
+        setattr(cell, name, style)
+    return cell
+
+
+def _is_formula(value: Any) -> bool:
+    return isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def _cell(value: Any, language: str) -> Any:
@@ -200,7 +198,7 @@ def _cell(value: Any, language: str) -> Any:
 
 def _guarded(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula is defused (OWASP: CSV injection)."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else value
+    return f"'{value}" if _is_formula(value) else value
 
 
 def _clean(value: Any) -> Any:

@@ -15,14 +15,20 @@ from controller.contract import Document
 from controller.snapshots import ROLES, SPEC_FIELDS, Device
 
 _DEVICE_FIELDS = ("part_number", "bios_version", "bmc_firmware")
-_FIELD_ZH = {
-    "fitted": "在位",
-    "manufacturer": "厂商",
-    "model": "型号",
-    "part_number": "部件号",
-    "firmware": "固件",
-    "bios_version": "BIOS版本",
-    "bmc_firmware": "BMC固件",
+_FIELDS = {
+    "manufacturer": ("厂商", "manufacturer"),
+    "model": ("型号", "model"),
+    "part_number": ("部件号", "part number"),
+    "firmware": ("固件", "firmware"),
+    "bios_version": ("BIOS版本", "BIOS version"),
+    "bmc_firmware": ("BMC固件", "BMC firmware"),
+    "cores": ("核数", "cores"),
+    "memory_mib": ("显存(MiB)", "memory (MiB)"),
+    "capacity_mib": ("容量(MiB)", "capacity (MiB)"),
+    "capacity_bytes": ("容量(字节)", "capacity (bytes)"),
+    "capacity_watts": ("额定功率(W)", "rating (W)"),
+    "speed_mhz": ("频率(MHz)", "speed (MHz)"),
+    "media_type": ("介质", "medium"),
 }
 
 
@@ -115,8 +121,9 @@ def _row(difference: _Difference, slots: list[str]) -> Document:
 
 def _text(difference: _Difference, slot: str) -> dict[str, str]:
     device, _, field, own, majority, count, _ = difference
-    zh = f"{device} {slot + ' ' if slot else ''}{_FIELD_ZH.get(field, field)}"
-    en = f"{device} differs in {slot + ' ' if slot else ''}{field.replace('_', ' ')}"
+    name = _FIELDS.get(field, (field, field))
+    zh = f"{device} {slot + ' ' if slot else ''}{name[0]}"
+    en = f"{device} differs in {slot + ' ' if slot else ''}{name[1]}"
     if majority is None:
         return {"zh": f"{zh}互不相同：{own}", "en": f"{en}: {own} (no majority)"}
     if field != "fitted":

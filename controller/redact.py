@@ -37,6 +37,8 @@ _PATTERNS = (
     # user:password@host
     re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]+:)([^/\s@]+)(?=@)", re.IGNORECASE),
 )
+# What every one of the patterns needs.
+_HINT = re.compile(rf"{_WORD}|://[^/\s@]*@", re.IGNORECASE)
 
 
 class Redactor:
@@ -63,8 +65,9 @@ class Redactor:
         """``text`` without secrets."""
         if self._literal is not None:
             text = self._literal.sub(MARK, text)
-        for pattern in _PATTERNS:
-            text = pattern.sub(lambda match: match[1] + MARK, text)
+        if _HINT.search(text):  # most texts hold no telling word at all, and this is much cheaper than the patterns
+            for pattern in _PATTERNS:
+                text = pattern.sub(lambda match: match[1] + MARK, text)
         return text
 
     def literal(self, text: str) -> str:

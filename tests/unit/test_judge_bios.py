@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from evidence_helpers import bmc_facts
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import contract
@@ -91,12 +91,14 @@ def test_evidence_of_another_shape_decides_nothing(evidence: Any) -> None:
 FOREIGN = [name for vendor in VENDORS["vendors"] if vendor.get("origin") == "foreign" for name in vendor["names"]]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.text(max_size=12), max_size=3), st.sampled_from(FOREIGN), st.sampled_from(["arm", "x86", None]))
 def test_a_foreign_name_is_never_domestic(words: list[str], foreign: str, platform: str | None) -> None:
     assert answer(*words, foreign, platform=platform) != "domestic"
     assert answer(foreign, *words, "Huawei", platform=platform) != "domestic"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=5))
 def test_any_evidence_gets_an_answer(evidence: Any) -> None:
     assert decide(evidence, None, VENDORS).answer in ("foreign", "undetermined")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from evidence_helpers import bmc_facts, healthy, observed, run, switch_facts, unreachable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import contract
@@ -338,6 +338,7 @@ def test_counts_agree_with_the_verdicts() -> None:
         assert clause["verdict"] == worst(own)
 
 
+@settings(deadline=None, max_examples=60)  # the machine may be busy
 @given(st.lists(st.sampled_from(STATES)))
 def test_worst_is_the_first_in_the_order_of_the_seams(states: list[str]) -> None:
     order = ["fail", "unknown", "manual", "not_run", "waived", "pass"]
@@ -361,6 +362,7 @@ JUNK = st.one_of(
 )
 
 
+@settings(deadline=None, max_examples=60)  # the machine may be busy
 @given(st.sampled_from(PATHS), st.booleans())
 def test_a_null_or_missing_fact_never_passes(row: tuple[str, str], remove: bool) -> None:
     """Whatever fact of a check is taken away, at whatever depth, the check does not pass on that subject."""
@@ -379,6 +381,7 @@ def test_a_null_or_missing_fact_never_passes(row: tuple[str, str], remove: bool)
         assert of(judge(LAW, run(), items, NOW), check, "node2")["verdict"] == "unknown"
 
 
+@settings(deadline=None, max_examples=60)  # the machine may be busy
 @given(st.dictionaries(st.sampled_from(list(bmc_facts())), JUNK, min_size=1))
 def test_junk_in_facts_never_crashes_and_never_makes_a_verdict_better(junk: Document) -> None:
     junk = {key: value for key, value in junk.items() if key != "notes"}  # the schema guards the shape of notes

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evidence_helpers import bmc_facts, healthy, observed, run, unreachable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import contract
@@ -252,8 +252,8 @@ def test_node2_differs_in_dimm_12() -> None:
 
     assert outliers(change) == [("node2", "DIMM12", "capacity_mib", "16384", "32768")]
     text = next_run(change)["outliers"][0]["text"]
-    assert text["en"] == "node2 differs in DIMM12 capacity mib: 16384, the 2 others 32768"
-    assert text["zh"].startswith("node2 DIMM12 ")
+    assert text["en"] == "node2 differs in DIMM12 capacity (MiB): 16384, the 2 others 32768"
+    assert text["zh"] == "node2 DIMM12 容量(MiB)为16384，其余2台为32768"
 
 
 def test_a_slot_that_only_one_server_has_empty() -> None:
@@ -300,6 +300,7 @@ def test_servers_of_different_profiles_are_not_compared() -> None:
 JUNK = st.one_of(st.none(), st.text(max_size=5), st.integers(), st.lists(st.none(), max_size=2), st.just({}))
 
 
+@settings(deadline=None, max_examples=40)  # the machine may be busy
 @given(st.dictionaries(st.sampled_from(list(bmc_facts())), JUNK, min_size=1, max_size=4), st.randoms())
 def test_junk_in_facts_neither_crashes_nor_removes_what_it_does_not_speak_of(
     junk: Document, chance: random.Random
