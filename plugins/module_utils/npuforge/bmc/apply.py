@@ -48,7 +48,11 @@ class _Walk:
             thread.join()
 
     def _want(self, role: str, uri: str, parent: str) -> None:
-        if self.tree.want(role, uri, parent):
+        if not self.tree.want(role, uri, parent):
+            return
+        if plan.leads_on(role):
+            self._queue.appendleft((role, uri))
+        else:
             self._queue.append((role, uri))
 
     def _work(self) -> None:

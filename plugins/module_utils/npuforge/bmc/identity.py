@@ -140,15 +140,16 @@ def _post_state(value: str | None) -> str | None:
 
 
 def dialect(tree: Tree, host: Document) -> str | None:
-    """``ibmc`` (Oem.Huawei), ``openubmc`` (Oem.Public), else the vendor key in lower case; ``None`` without one."""
-    managers = [body for _, body in tree.role("manager")]
-    for document in [tree.root, host, *managers]:
-        keys = [
-            key for key, value in as_dict(document.get("Oem")).items() if isinstance(value, dict) and "@" not in key
-        ]
-        if keys:
-            return _DIALECTS.get(keys[0].lower(), keys[0].lower())
-    return None
+    """``ibmc`` (Oem.Huawei), ``openubmc`` (Oem.Public), else the maker's key in lower case; ``None`` without one.
+
+    A resource may carry several keys (a simulation's mark beside the maker's): a known one counts first.
+    """
+    keys: list[str] = []
+    for document in [host, *[body for _, body in tree.role("manager")], tree.root]:
+        oem = as_dict(document.get("Oem"))
+        keys += [key.lower() for key, value in oem.items() if isinstance(value, dict) and "@" not in key]
+    known = [_DIALECTS[key] for key in keys if key in _DIALECTS]
+    return next(iter(known + keys), None)
 
 
 def bios(tree: Tree, host: Document, cpus: list[Document], notes: Notes) -> Document:

@@ -21,7 +21,7 @@ COLLECTION = "*"
 
 # Log services that hold no hardware events: their entries are not worth a BMC's time.
 _NO_EVENTS = re.compile(r"audit|secur|operat|crash|dump|debug|journal|postcode|host ?log|lifecycle|^lclog$|^iel$", re.I)
-_FIRMWARE = re.compile(r"bios|bmc|rom|uefi", re.I)
+_FIRMWARE = re.compile(r"bios|rom|uefi", re.I)
 _LOG_LINKS = 50
 
 
@@ -67,7 +67,7 @@ def _system(document: Document) -> list[Wanted]:
     for key in ("Storage", "Storages"):
         wanted += _one("storage*", document.get(key))
     wanted += _one("simplestorage*", document.get("SimpleStorage"))
-    wanted += _one("ethernet*", document.get("EthernetInterfaces")) + _one("log*", document.get("LogServices"))
+    wanted += _one("log*", document.get("LogServices"))
     return wanted + _oem_links("smartstorage", document, "SmartStorage")
 
 
@@ -125,6 +125,11 @@ _FOLLOW: dict[str, Callable[[Document], list[Wanted]]] = {
 }
 
 
+def leads_on(role: str) -> bool:
+    """Whether a resource of this role leads to others: such are read first, so that no thread runs out of work."""
+    return role.endswith(COLLECTION) or role in _FOLLOW
+
+
 def follow(role: str, document: Document, members: int) -> list[Wanted]:
     """The links of one document that a reading follows; at most ``members`` of a collection."""
     if not role.endswith(COLLECTION):
@@ -176,6 +181,9 @@ def follow_up(tree: Tree) -> list[Wanted]:
     for _, body in tree.role("processor"):
         if (as_text(body.get("ProcessorType")) or "").lower() in ACCELERATORS:
             wanted += _one("environment", body.get("EnvironmentMetrics"))
+    if not any(True for _ in tree.role("adapter")):
+        for _, body in tree.role("system"):
+            wanted += _one("ethernet*", body.get("EthernetInterfaces"))
     wanted += _cooling_and_power(tree)
     return [item for item in wanted if not tree.has(item[1])]
 
