@@ -140,11 +140,11 @@ CSS = f"""
 body {{ margin: 0; font-family: {FONT}; color: #000 }}
 .sheet {{ position: relative; width: 210mm; height: 297mm; break-after: page }}
 .sheet:last-child {{ break-after: auto }}
-.label {{ position: absolute; box-sizing: border-box; outline: 0.1mm dotted #94a3b8; outline-offset: -0.05mm }}
+.label {{ position: absolute; box-sizing: border-box; outline: 0.1mm solid #cbd5e1; outline-offset: -0.05mm }}
 .t {{ position: absolute; white-space: pre; line-height: 1.2 }}
 .b {{ font-weight: 700 }}
-.q {{ position: absolute }}
-.fold {{ position: absolute; top: 0; height: 25mm; border: 0 dotted #94a3b8; border-width: 0 0.1mm }}
+.q {{ position: absolute; image-rendering: pixelated }}
+.fold {{ position: absolute; top: 0; height: 25mm; border: 0 solid #e2e8f0; border-width: 0 0.1mm }}
 .band {{ position: absolute; left: 0; top: 0; height: 5mm; width: 48mm }}
 """
 
@@ -205,10 +205,9 @@ def _ends(label: Label, words: dict[str, str], *, x: float, y: float, width: flo
 def _qr(cable: Cable, x: float, y: float, size: float) -> str:
     code = segno.make(cable.label or "", error="m", micro=False)
     # A border of four modules: readers need the quiet zone.
-    uri = code.svg_data_uri(border=4, xmldecl=False, svgns=True, omitsize=True)
-    return (
-        f'<img class="q" src="{html.escape(uri)}" style="left:{x:g}mm;top:{y:g}mm;width:{size:g}mm;height:{size:g}mm">'
-    )
+    uri = code.png_data_uri(scale=10, border=4)
+    box = f"left:{x:g}mm;top:{y:g}mm;width:{size:g}mm;height:{size:g}mm"
+    return f'<img class="q" src="{html.escape(uri)}" style="{box}">'
 
 
 def width_em(text: str) -> float:
