@@ -6,10 +6,14 @@ import os
 import re
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+# CI shares its two cores with the twin: how long one example takes says nothing about the code.
+hypothesis.settings.register_profile("npuforge", deadline=None)
+hypothesis.settings.load_profile("npuforge")
 SKIPPED: list[tuple[str, str]] = []
 
 
