@@ -75,7 +75,7 @@ def run(options: Namespace) -> Exit:
             playbook=str(playbook),
             inventory=[str(path) for path in files],
             cmdline=shlex.join(arguments) or None,
-            limit=options.limit,
+            limit=with_localhost(options.limit),
             extravars=variables or None,
             verbosity=options.verbose,
             envvars=environment,
@@ -107,7 +107,8 @@ def conclude(code: int, outcome: dict[str, Any] | None) -> Exit:
     if mistakes:
         what = "1 mistake" if mistakes == 1 else f"{mistakes} mistakes"
         raise CommandError(Exit.INVALID, f"{what} in the inventory; nothing was touched")
-    if outcome.get("broken") or (code not in (0, 2) and not counts):
+    # 2 is Ansible's for a failed task: expected of the judge, which fails to tell of its verdicts.
+    if outcome.get("broken") or code not in (0, 2) or (code == 2 and not counts):
         raise CommandError(Exit.BROKEN, "a play failed or a host was unreachable, see above")
     failed, unknown = counts.get("fail", 0), counts.get("unknown", 0)
     if failed:
@@ -115,6 +116,11 @@ def conclude(code: int, outcome: dict[str, Any] | None) -> Exit:
     if unknown:
         raise CommandError(Exit.UNKNOWN, f"verdicts: {unknown} unknown (what could not be seen is not proven)")
     return Exit.OK
+
+
+def with_localhost(limit: str | None) -> str | None:
+    """The evidence is opened and judged on localhost, whatever hosts a run is limited to."""
+    return f"{limit},localhost" if limit else None
 
 
 def read_outcome(file: Path) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ Imports Ansible, which reads its configuration at import: call it after ``ANSIBL
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -234,9 +233,6 @@ def _first_line(error: BaseException) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Ansible warns about what we report properly; its warnings would only stand in front of the list."""
-    if os.environ.get("NPUFORGE_DEBUG"):
-        yield
-        return
     display = Display()  # a singleton; an attribute of the instance hides the method for a while
     names = ("warning", "error_as_warning", "deprecated")
     try:

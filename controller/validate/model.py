@@ -84,7 +84,7 @@ class Report:
         found = (
             "no mistakes" if self.ok else "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
         )
-        lines = [f"{where}: {found} ({hosts})"]
+        lines = [f"{found} in {where} ({hosts})"]
         lines += _by_host(self.mistakes)
         if self.notes:
             lines += ["", "notes (allowed, but know it):", *_by_host(self.notes)]

@@ -224,7 +224,7 @@ def _inventory_files(path: Path) -> Iterator[Path]:
 
 def is_inventory_name(name: str) -> bool:
     """Whether a file of an inventory folder lists hosts (the survey and the cabling table do not)."""
-    return not re.match(r"(survey|cabling)\.ya?ml$", name)
+    return not re.match(r"(survey|cabling)\.(ya?ml|csv)$", name)
 
 
 def _expand(pattern: str) -> list[str]:

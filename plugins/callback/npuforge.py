@@ -50,6 +50,9 @@ from controller.files import write_atomic  # noqa: E402 - only after sys.path is
 from controller.progress import Console, Tally  # noqa: E402 - only after sys.path is set
 from controller.redact import Redactor  # noqa: E402 - only after sys.path is set
 
+# Our own actions work on the controller (judge, draw, print); those that only take notes are not worth a line.
+OWN_ACTIONS = frozenset(path.stem for path in (Path(ROOT) / "plugins" / "action").glob("*.py"))
+QUIET_ACTIONS = ("evidence_open", "evidence_record")
 # Actions of ansible-core that run no module, though there is a file of that name.
 CONTROLLER_ONLY = (
     "add_host", "assert", "debug", "fail", "group_by", "include_vars", "pause", "set_fact", "set_stats",
@@ -128,7 +131,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         self._learn(result, failed=False)
         state = "changed" if result.result.get("changed") else "ok"
         ran = self._count_modules(result)
-        self._finish(result, state, shown=ran or state == "changed" or self._run_is_verbose(result))
+        works = _short(result.task.action) in OWN_ACTIONS and _short(result.task.action) not in QUIET_ACTIONS
+        self._finish(result, state, shown=ran or works or state == "changed" or self._run_is_verbose(result))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._learn(result, failed=not ignore_errors)
@@ -241,6 +245,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         what = _short(result.task.action)
         if self._display.verbosity > 0:
             what = f"{what}  {result.task_name}"
+        elif what in OWN_ACTIONS and not failure and result.result.get("msg"):
+            what = f"{what}  {str(result.result['msg']).splitlines()[0]}"
         if isinstance(result.result.get("results"), list):
             what += f"  ({len(result.result['results'])} {self._console.word('items')})"
         line = self._console.result(

@@ -140,7 +140,7 @@ def test_the_summary_counts_module_runs(runs: dict[str, tuple[int, str, Path]]) 
 
 def test_check_mode_is_said_and_a_poor_terminal_gets_ascii(runs: dict[str, tuple[int, str, Path]]) -> None:
     _, output, directory = runs["check"]
-    assert "check mode: nothing was changed" in output
+    assert "check mode: nothing is changed" in output
     assert output.isascii()
     assert not (directory / "file-node1").exists()
 

@@ -149,6 +149,8 @@ def test_any_extra_variable_is_taken_or_refused(text: str) -> None:
         (2, {"counts": {"fail": 0, "unknown": 1}, "broken": 0}, Exit.UNKNOWN),
         (2, {"counts": None, "inventory_mistakes": 3, "broken": 0}, Exit.INVALID),
         (2, {"counts": None, "broken": 1}, Exit.BROKEN),
+        (2, {"counts": None, "broken": 0}, Exit.BROKEN),
+        (250, {"counts": {"pass": 3}, "broken": 0}, Exit.BROKEN),
         (4, {"counts": {"fail": 1}, "broken": 1}, Exit.BROKEN),
         (4, None, Exit.BROKEN),
         (0, None, Exit.INTERNAL),

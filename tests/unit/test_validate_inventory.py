@@ -29,7 +29,8 @@ def validate(site: Path) -> Report:
 
 def test_the_filled_in_example_has_no_mistake(site: Path) -> None:
     report = validate(site)
-    assert report.lines()[0].endswith("no mistakes (3 in npu_servers, 1 in switches)"), "\n".join(report.lines())
+    expected = f"no mistakes in {site} (3 in npu_servers, 1 in switches)"
+    assert report.lines() == [expected], "\n".join(report.lines())
     assert report.ok and not report.notes
 
 
