@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .i18n import Words
-from .text import as_text, shorten, show
+from .text import as_text, clean, shorten, show
 
 _FLAGS = ("empty", "not_empty", "all_equal", "unique")
 
@@ -19,7 +19,7 @@ def expectation(expect: Any, unit: str, words: Words) -> str:
         return ""
     if not isinstance(expect, dict):
         return _value(expect, unit, words)
-    parts = [_operator(str(name), operand, unit, words) for name, operand in expect.items() if name != "unit"]
+    parts = [_operator(clean(name), operand, unit, words) for name, operand in expect.items() if name != "unit"]
     return shorten("; ".join(part for part in parts if part), 300)
 
 

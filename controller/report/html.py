@@ -13,7 +13,7 @@ from markupsafe import Markup
 from . import symbols
 from .matrix import WORST_FIRST
 from .model import Report, counts_text, short_file
-from .text import columns
+from .text import columns, fit
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCREEN_FONTS = (
@@ -96,6 +96,7 @@ def _render(report: Report, css: str) -> str:
 def _css(report: Report, name: str, fonts: str) -> str:
     words = report.words
     before, between, after = (css_string(words(f"page.{part}")) for part in ("before", "between", "after"))
+    room = 490 - 4.3 * columns(report.stamp)
     values = {
         "FONTS": fonts,
         "MONO": f'"Noto Sans Mono CJK SC", {fonts}' if name == "pdf.css" else MONO_FONTS,
@@ -106,12 +107,18 @@ def _css(report: Report, name: str, fonts: str) -> str:
         "STAMPBORDER": "1.4pt" if report.alarming else ".6pt",
         "STAMPWIDTH": f"{4.3 * columns(report.stamp) + 12:.0f}pt",
         # What the stamp leaves of a portrait line; a longer name is cut there, the cover has it whole.
-        "HEADWIDTH": f"{490 - 4.3 * columns(report.stamp):.0f}pt",
-        "HEAD": css_string(f"{words('title')} · {report.site}"),
+        "HEADWIDTH": f"{room:.0f}pt",
+        "HEAD": css_string(_head(report, room)),
         "RUN": css_string(f"{words('run')} {report.run_id}"),
         "PAGE": f"{before} counter(page) {between} counter(pages) {after}",
     }
     return "\n".join(Template((TEMPLATES / part).read_text("utf-8")).substitute(values) for part in ("base.css", name))
+
+
+def _head(report: Report, room_pt: float) -> str:
+    """Title and site where both fit beside the stamp, else as much of the site as fits; one column is about 4.3 pt."""
+    both = f"{report.words('title')} · {report.site}"
+    return both if columns(both) * 4.3 <= room_pt else fit(report.site, int(room_pt / 4.3))
 
 
 def css_string(text: str) -> str:

@@ -54,6 +54,7 @@ class RunData:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     rollup: list[dict[str, Any]] = field(default_factory=list)
     accepted: bool | None = None
+    judged_at: str = ""
     contract: list[dict[str, Any]] = field(default_factory=list)
     observations: list[EvidenceFile] = field(default_factory=list)
     raw: list[EvidenceFile] = field(default_factory=list)
@@ -138,6 +139,7 @@ def _take_verdicts(data: RunData, document: Any) -> None:
         data.problems.append(Problem("problem.shape", {"file": "verdicts.json"}))
     body = as_dict(document)
     data.verdicts = dicts(body.get("verdicts"))
+    data.judged_at = as_text(body.get("judged_at"))
     clauses = body.get("clauses")
     if isinstance(clauses, dict):  # {id: verdict} or {id: {...}}
         clauses = [

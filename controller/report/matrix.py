@@ -6,6 +6,7 @@ those that were judged alike share one, and what differs stands out.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from .text import MATRIX_CHARACTERS, as_dict, as_text, natural, one_line, shorte
 WORST_FIRST = ("fail", "unknown", "manual", "not_run", "waived", "pass")
 ANY = "*"  # the judge's name for "no subject of this kind is known"
 ALONE = 8  # up to so many subjects nobody shares a column
+LONGEST_NAME = 64
 PORTRAIT_COLUMNS = 4
 LANDSCAPE_COLUMNS = 10
 
@@ -81,9 +83,18 @@ def subject_of(verdict: dict[str, Any]) -> tuple[str, str]:
     """``(kind, id)``; a verdict without a subject concerns the whole cluster."""
     subject = verdict.get("subject")
     if isinstance(subject, str):
-        return "", as_text(subject)
+        return "", _name(subject)
     body = as_dict(subject)
-    return as_text(body.get("kind"), "cluster"), as_text(body.get("id"), "—")
+    return _name(body.get("kind")) or "cluster", _name(body.get("id")) or "—"
+
+
+def _name(value: Any) -> str:
+    """Names head columns, so they are one line and bounded; a digest keeps two long ones apart."""
+    text = one_line(as_text(value))
+    if len(text) <= LONGEST_NAME:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{text[: LONGEST_NAME - 9]}…{digest}"
 
 
 def build(

@@ -44,10 +44,6 @@ class Detail:
     clause: ClauseRow
     matrices: tuple[Matrix, ...]
 
-    @property
-    def wide(self) -> bool:
-        return any(table.wide for table in self.matrices)
-
 
 @dataclass
 class Report:
@@ -81,6 +77,11 @@ class Report:
     evidence: list[tuple[str, ...]]
     raw_evidence: list[tuple[str, ...]]
     to_sign: list[ClauseRow] = field(default_factory=list)
+
+    @property
+    def wide(self) -> bool:
+        """True where the detail chapter has a table too wide for a portrait page."""
+        return any(table.wide for detail in self.details for table in detail.matrices)
 
     @property
     def worst(self) -> list[Finding]:
@@ -117,7 +118,7 @@ def build(data: RunData, language: str) -> Report:
         site=shorten(as_text(run.get("site")) or as_text(data.folder.resolve().parent.name), 120),
         run_id=shorten(as_text(run.get("run_id")) or as_text(data.folder.resolve().name), 80),
         started=shorten(as_text(run.get("started_at"), NOTHING), 40),
-        finished=shorten(as_text(run.get("finished_at"), NOTHING), 40),
+        finished=shorten(as_text(run.get("finished_at")) or data.judged_at or NOTHING, 40),
         tool=shorten(" ".join(filter(None, (as_text(tool.get("name")), as_text(tool.get("version"))))), 120) or NOTHING,
         provenance=provenance,
         subjects=_subjects(inventory, words),
@@ -157,6 +158,8 @@ def _provenance(data: RunData) -> str:
         if as_text(data.run.get("provenance")) != "hardware" or not said
         else set()
     )
+    devices, parts = assets.active_rows(data.ledger or {})
+    said |= {"simulated"} & {as_text(row.get("provenance")) for row in [*devices, *parts]}
     said.discard("")
     if said == {"hardware"}:
         return "hardware"

@@ -10,9 +10,9 @@ from .figures import Figure, FigureError, read_svg
 from .i18n import Words
 from .load import RunData
 from .matrix import WORST_FIRST, verdict_word
-from .text import NOTHING, as_text, dicts, in_language, shorten, show
+from .text import NOTHING, as_list, as_text, dicts, in_language, shorten, show
 
-_TITLES = ("title", "item", "name", "quantity", "check", "id")
+_TITLES = ("quantity", "check", "id")
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,14 @@ def _item(item: dict[str, Any], titles: dict[str, str], words: Words) -> SurveyI
     remedy = [in_language(_first(item, "remedy", "reason", "message"), words.language)]
     if item.get("missing"):
         remedy.insert(0, words.say("survey.missing", what=show(item["missing"])))
-    title = titles.get(as_text(item.get("check")))
+    basis[1:1] = [in_language(line, words.language) for line in as_list(item.get("detail"))]
+    title = in_language(item.get("title"), words.language) or titles.get(as_text(item.get("check")))
     return SurveyItem(
         item=shorten(title or in_language(_first(item, *_TITLES), words.language) or NOTHING, 200),
         subject=show(subject, limit=80),
         limit=expectation(limit, unit, words) or NOTHING,
         value=show(_first(item, "observed", "value", "measured"), unit, yes=words("yes"), no=words("no"), limit=160),
         verdict=verdict_word(verdict),
-        source=shorten("\n".join(filter(None, basis)), 300),
+        source=shorten("\n".join(filter(None, basis)), 400),
         remedy=shorten("\n".join(filter(None, remedy)), 500),
     )

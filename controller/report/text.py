@@ -79,6 +79,8 @@ def show(
     if value is None:
         return NOTHING
     text = empty if value in ([], {}) else _show(value, yes, no)
+    if not text.strip():
+        text = f'"{text}"'  # an empty text was seen, which is not the same as nothing seen
     if unit and isinstance(value, (int, float)) and not isinstance(value, bool):
         text = f"{text} {clean(unit)}"
     return shorten(text, limit)

@@ -31,7 +31,7 @@ def render(report: Report) -> bytes:
     _summary(writer, report, colour)
     writer.section(landscape=True)
     _clauses(writer, report)
-    writer.section(landscape=any(detail.wide for detail in report.details))
+    writer.section(landscape=report.wide)
     _detail(writer, report)
     writer.section(landscape=False)
     _findings(writer, report)
@@ -285,23 +285,17 @@ def _assets(writer: Writer, report: Report) -> None:
     else:
         writer.heading(words("assets.servers"), 2)
         names: tuple[str, ...] = (
-            "name",
-            "kind",
-            "manufacturer",
-            "model",
-            "serial",
-            "part_number",
-            "asset_tag",
-            "firmware",
+            *("name", "kind", "manufacturer", "model", "serial"),
+            *("part_number", "asset_tag", "firmware", "place"),
         )
-        _rows(writer, report, names, (13, 9, 12, 15, 19, 11, 10, 11), assets.devices)
+        _rows(writer, report, names, (10, 7, 9, 13, 18, 10, 10, 13, 10), assets.devices)
         writer.heading(words("assets.parts"), 2)
         names = ("kind", "manufacturer", "model", "part_number", "firmware", "count", "devices")
         _rows(writer, report, names, (10, 14, 21, 17, 13, 6, 19), assets.parts)
         writer.text(words("assets.serials"))
         if assets.events:
             writer.heading(words("assets.events"), 2)
-            _rows(writer, report, ("time", "subject", "serial", "event"), (16, 20, 20, 44), assets.events)
+            _rows(writer, report, ("time", "subject", "kind", "serial", "event"), (15, 17, 9, 20, 39), assets.events)
     _title(writer, report, "section.outliers")
     if assets.outliers:
         names = ("subject", "attribute", "observed", "usual", "note")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,47 +88,49 @@ CHECKS: list[dict[str, Any]] = [
         "good": 0.4,
     },
 ]
-CONTRACT = """
+CONTRACT = f"""
 - id: 4.1.1-1
-  title: {zh: 机房环境复核, en: Room survey}
+  title: {{zh: 机房环境复核, en: Room survey}}
   tender: 复核机房供电、散热、承重、接地、机柜空间，不满足时提出整改建议。
   proof: inspected
   checks:
-    - {id: survey.heat, title: {zh: 制冷余量, en: Cooling left}, subjects: site, fact: x, expect: {min: 0}, unit: kW}
+    - {{id: survey.heat, title: {{zh: 制冷余量, en: Cooling left}}, subjects: site, fact: x,
+       expect: {{min: 0}}, unit: kW}}
 - id: 4.1.1-3
-  title: {zh: 加电自检与资产登记, en: "Power-on, BMC health, asset ledger"}
-  tender: %s
+  title: {{zh: 加电自检与资产登记, en: "Power-on, BMC health, asset ledger"}}
+  tender: {TENDER_HARDWARE}
   proof: measured
   checks: []
 - id: 4.1.2-2
-  title: {zh: 节点间带宽, en: Bandwidth between nodes}
-  tender: %s
+  title: {{zh: 节点间带宽, en: Bandwidth between nodes}}
+  tender: {TENDER_BANDWIDTH}
   proof: measured
   checks:
-    - {id: fabric.node_bandwidth, title: {zh: 节点间单向带宽, en: One-way bandwidth}, subjects: node_pair, fact: x,
-       expect: {min: 190}, unit: GB/s, severity: blocker}
+    - {{id: fabric.node_bandwidth, title: {{zh: 节点间单向带宽, en: One-way bandwidth}}, subjects: node_pair, fact: x,
+       expect: {{min: 190}}, unit: GB/s, severity: blocker}}
 - id: 4.1.4-2
-  title: {zh: 算力性能, en: Performance}
-  tender: 算力性能测试：运行ResNet-50混合精度训练，3节点线性度大于等于95%%。
+  title: {{zh: 算力性能, en: Performance}}
+  tender: 算力性能测试：运行ResNet-50混合精度训练，3节点线性度大于等于95%。
   proof: measured
   checks: []
 - id: 4.4.1-1
-  title: {zh: 技术支持热线, en: Support line}
+  title: {{zh: 技术支持热线, en: Support line}}
   tender: 7x24小时原厂技术支持热线及专属群。
   proof: signed
   checks: []
 - id: 4.5.3
-  title: {zh: 文档交付, en: Documents}
+  title: {{zh: 文档交付, en: Documents}}
   tender: 交付全套技术文档光盘，含部署文档、运维手册、API文档、测试报告、验收文档。
   proof: signed
   checks: []
-""" % (TENDER_HARDWARE, TENDER_BANDWIDTH)
+"""
 RACK_SVG = """<?xml version="1.0"?>
 <svg xmlns="http://www.w3.org/2000/svg" width="240" height="420" viewBox="0 0 240 420">
-<style>.device{fill:#dde6ee;stroke:#445} text{font-size:11px}</style>
+<style>.device{fill:#dde6ee;stroke:#445} text{font-size:11px; font-family: sans-serif}</style>
 <rect id="frame" x="30" y="10" width="180" height="400" fill="none" stroke="#333"/>
-<g class="device"><rect class="device" x="34" y="40" width="172" height="80"/><rect class="device" x="34" y="140" width="172" height="80"/></g>
-<text x="60" y="84">node1 昇腾服务器</text><text x="60" y="184">node2 昇腾服务器</text><text x="10" y="416">R01 机柜立面</text></svg>
+<g class="device"><rect x="34" y="40" width="172" height="80"/><rect x="34" y="140" width="172" height="80"/></g>
+<text x="60" y="84">node1 昇腾服务器</text><text x="60" y="184">node2 昇腾服务器</text>
+<text x="40" y="400">R01 机柜立面</text></svg>
 """
 
 
@@ -211,7 +215,10 @@ class Site:
             verdict="fail",
             observed=7,
             reason={"zh": "AI处理器应为8颗，实测7颗（缺NPU3）", "en": "8 NPUs expected, 7 seen (NPU3 is missing)"},
-            remedy={"zh": "断电后重新安装或更换NPU3模组，重新检查。", "en": "Reseat or replace NPU3, then check again."},
+            remedy={
+                "zh": "断电后重新安装或更换NPU3模组，重新检查。",
+                "en": "Reseat or replace NPU3, then check again.",
+            },
         )
         self.set(
             "hardware.bios_domestic",
@@ -227,6 +234,7 @@ class Site:
             "node1",
             verdict="waived",
             observed=["Fan3: 1200 rpm below 1800 rpm"],
+            reason={"zh": "Fan3转速低于下限", "en": "Fan3 is below its threshold"},
             waiver={"was": "fail", "reason": "备件已订购 spare on order", "by": "甲方代表", "until": "2026-12-31"},
         )
         for pair, value in (("node1-node2", 193.7), ("node1-node3", 121.25), ("node2-node3", 192.1)):
@@ -247,7 +255,8 @@ class Site:
                     "provenance": self.provenance,
                 }
             )
-        for clause, word in (("4.1.1-1", "not_run"), ("4.1.4-2", "not_run"), ("4.4.1-1", "manual"), ("4.5.3", "manual")):
+        without_check = {"4.1.1-1": "not_run", "4.1.4-2": "not_run", "4.4.1-1": "manual", "4.5.3": "manual"}
+        for clause, word in without_check.items():
             self.verdicts.append(
                 {
                     "clause": clause,
@@ -274,6 +283,7 @@ class Site:
         found[0].update(changes)
 
     def ledger(self) -> dict[str, Any]:
+        """As contract/schema/ledger.schema.json; what the report does not read is left out."""
         devices, parts = [], []
         for number, name in enumerate(self.node_names(), start=1):
             devices.append(
@@ -281,10 +291,15 @@ class Site:
                     "kind": "server",
                     "name": name,
                     "manufacturer": "Huawei",
-                    "model": "Atlas 800T A2",
+                    "device_type": "Atlas 800T A2",
                     "serial": f"2102314TWN10P0000{number:03d}",
                     "part_number": "02314TWN",
                     "asset_tag": f"TWIN-{number:03d}",
+                    "firmware": "BIOS 7.44, BMC 5.03.02.11",
+                    "rack": "R01",
+                    "position": 8 * number,
+                    "status": "active",
+                    "provenance": self.provenance,
                 }
             )
             for kind, count in KINDS:
@@ -292,41 +307,67 @@ class Site:
                     {
                         "kind": kind,
                         "device": name,
-                        "slot": f"{kind.upper()}{slot}",
+                        "name": f"{kind.upper()}{slot}",
                         "manufacturer": "Huawei",
-                        "model": f"{kind}-model",
+                        "description": f"{kind}-model",
                         "serial": f"{kind.upper()}{number:03d}10P{slot:02d}",
-                        "part_number": f"0231{kind.upper()}",
-                        "firmware": "7.5.0.5.220" if kind == "npu" else "",
+                        "part_id": f"0231{kind.upper()}",
+                        "firmware": "7.5.0.5.220" if kind == "npu" else None,
+                        "status": "active",
+                        "provenance": self.provenance,
                     }
                     for slot in range(1, count + 1)
                 ]
+        gone = {**parts[0], "serial": "GONE-SERIAL", "status": "offline"}
+        event = {"run_id": RUN_ID, "at": "2026-11-20T01:00:00Z", "kind": "npu", "device": "node2", "slot": "NPU3"}
         return {
             "schema": "npuforge.ledger/1",
             "devices": devices,
-            "parts": parts,
-            "history": [
-                {"time": "2026-11-20T01:00:00Z", "device": "node2", "slot": "NPU3", "event": "removed", "serial": "OLD1"}
-            ],
+            "inventory_items": [*parts, gone],
+            "events": [{**event, "event": "removed", "serial": "NPU-OLD-1"}],
             "outliers": [
-                {"device": "node2", "attribute": "MEMORY12 model", "found": "M393B", "usual": "M393A", "note": "1 of 3"}
+                {
+                    "device": "node2",
+                    "kind": "memory",
+                    "slot": "MEMORY12",
+                    "field": "model",
+                    "observed": "M393B",
+                    "majority": "M393A",
+                    "votes": 2,
+                    "voters": 3,
+                    "text": {"zh": "node2 MEMORY12 型号与多数不同", "en": "node2 differs in MEMORY12 model"},
+                }
             ],
         }
 
     def survey(self) -> dict[str, Any]:
-        base = {"formula": "P = U · I · cos φ · 0.8", "source": "NEC 210.20", "source_verified": True, "missing": []}
-        return {
-            "schema": "npuforge.survey_result/1",
-            "items": [
-                {**base, "id": "feed:A", "subject": {"kind": "feed", "id": "A"}, "quantity": "feed_load_percent",
-                 "value": 74.2, "unit": "%", "limit": {"max": 80}, "ok": True, "remedy": None},
-                {**base, "id": "feed:B", "subject": {"kind": "feed", "id": "B"}, "quantity": "feed_load_percent",
-                 "value": 91.0, "unit": "%", "limit": {"max": 80}, "ok": False,
-                 "remedy": {"zh": "将node3移至R02，或改用7.4kW供电回路。", "en": "Move node3 to R02, or a 7.4 kW feed."}},
-                {**base, "id": "ground", "subject": {"kind": "site", "id": "room"}, "quantity": "grounding_ohm",
-                 "value": None, "unit": "Ω", "limit": {"max": 1}, "ok": None, "missing": ["grounding_ohm"], "remedy": None},
-            ],
-        }  # fmt: skip
+        """As ``controller.survey`` writes survey.json: one item fits, one does not, one is not known."""
+
+        def item(kind: str, name: str, value: float | None, ok: bool | None, **more: Any) -> dict[str, Any]:
+            return {
+                "id": f"load:{name}",
+                "title": {"zh": "回路负载率", "en": "Load of the feed"},
+                "subject": {"kind": kind, "id": name},
+                "quantity": "feed_load_percent",
+                "value": value,
+                "unit": "%",
+                "limit": {"max": 80},
+                "ok": ok,
+                "formula": "P = U · I · cos φ · 0.8",
+                "source": "NEC 210.20",
+                "source_verified": True,
+                "missing": [],
+                "remedy": None,
+                **more,
+            }
+
+        remedy = {"zh": "将node3移至R02，或改用7.4kW供电回路。", "en": "Move node3 to R02, or fit a 7.4 kW feed."}
+        items = [
+            item("feed", "A", 74.2, True),
+            item("feed", "B", 91.0, False, remedy=remedy),
+            item("site", "room", None, None, missing=["grounding_ohm"]),
+        ]
+        return {"schema": "npuforge.survey_result/1", "items": items}
 
     def write(self) -> Path:
         """Everything to disk; returns the run folder."""
@@ -359,7 +400,7 @@ class Site:
         }
 
     def save(self, name: str, document: Any) -> None:
-        (self.folder / name).write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+        (self.folder / name).write_text(json.dumps(document), encoding="utf-8")
 
 
 def make_site(root: Path, nodes: int = 3, provenance: str = "simulated") -> Site:
@@ -368,3 +409,25 @@ def make_site(root: Path, nodes: int = 3, provenance: str = "simulated") -> Site
     site.observe()
     site.judge()
     return site
+
+
+def pdf_pages(pdf: bytes) -> list[str]:
+    """The text of each page as pdftotext reads it, without white space: lines break where the page ends."""
+    done = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True, timeout=60)
+    return [re.sub(r"\s+", "", page) for page in done.stdout.decode().split("\f")[:-1]]
+
+
+def words_off_the_page(pdf: bytes) -> list[str]:
+    """Words of a PDF that reach into the outer 14 mm left and right or 5 mm above and below, as pdftotext sees them."""
+    done = subprocess.run(["pdftotext", "-bbox", "-", "-"], input=pdf, capture_output=True, check=True, timeout=60)
+    found, words = [], 0
+    for width, height, body in re.findall(
+        r'<page width="(.*?)" height="(.*?)">(.*?)</page>', done.stdout.decode(), re.S
+    ):
+        for *box, word in re.findall(r'xMin="(.*?)" yMin="(.*?)" xMax="(.*?)" yMax="(.*?)">(.*?)<', body):
+            words += 1
+            left, top, right, bottom = map(float, box)
+            if left < 40 or right > float(width) - 40 or top < 15 or bottom > float(height) - 15:
+                found.append(word)
+    assert words, "pdftotext found no words at all"
+    return found
