@@ -5,7 +5,6 @@ Imports Ansible, which reads its configuration at import: call it after ``ANSIBL
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,8 @@ from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.utils.display import Display
 from ansible.vars.manager import VariableManager
 from ansible.vars.plugins import get_vars_from_inventory_sources
+
+from controller.playbook import plain
 
 from .model import MISSING, Mistake, Place, did_you_mean, is_secret_key, relative
 from .sources import Sources, is_inventory_name
@@ -197,22 +198,6 @@ def _secret_texts(context: Mapping[str, Any]) -> Iterator[str]:
     for key, value in context.items():
         if is_secret_key(str(key)) and isinstance(value, str) and "{{" not in value:
             yield str(value)
-
-
-def plain(value: Any) -> Any:
-    """Ansible's tagged values as JSON has them; dates as ISO text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, datetime.date):  # datetime.datetime is one, too
-        return value.isoformat()
-    for kind in (int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return str(value)
 
 
 def _files(source: str) -> Iterator[str]:
