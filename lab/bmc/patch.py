@@ -6,6 +6,7 @@ A property that cannot be changed beside one that can: 200 with extended informa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -158,7 +159,8 @@ async def perform(bmc: Bmc, path: str, changes: Changes) -> None:
         wanted = {name.partition("/")[2]: value for name, value in changes.items()}
         await bmc.change(lambda node: _change_bios(node, wanted))
     elif path == MANAGER:
-        offset = round((_moment(changes["DateTime"]) - datetime.now(UTC)).total_seconds())
+        # Rounded up, so that the clock never shows less than what was set.
+        offset = math.ceil((_moment(changes["DateTime"]) - datetime.now(UTC)).total_seconds())
         await bmc.change(lambda node: node["bmc"].update(clock_offset_seconds=offset))
     elif path == SESSION_SERVICE:
         bmc.runtime.session_timeout = changes["SessionTimeout"]
