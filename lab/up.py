@@ -143,6 +143,8 @@ def _raise(state: State, settings: Settings, progress: Progress, supervisor: Sup
     progress.say(f"RPM repository: {repo.ensure(state, progress.say)}")
     progress.say(f"node image: {image.ensure(state, containers.podman, progress.say)}")
     progress.say(f"network {containers.network}: {containers.ensure_network()}")
+    if containers.outdated():
+        supervisor.stop("bmc")  # it would take the replacement of a container for a power failure
     for name, done in containers.ensure(nodes, secrets["become_password"]).items():
         progress.say(f"{name}: {done}")
     _ensure_services(state, supervisor, nodes, switches, progress)

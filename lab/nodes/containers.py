@@ -78,6 +78,11 @@ class Nodes:
         self.podman.run("network", "create", "--disable-dns", "--subnet", subnet, *labels, self.network)
         return f"created, {subnet}"
 
+    def outdated(self) -> list[str]:
+        """The containers that ``ensure`` will make anew because what they are made from has changed."""
+        recipe = self.recipe()
+        return sorted(name for name, found in self.found().items() if found.labels.get(RECIPE_LABEL) != recipe)
+
     def ensure(self, nodes: list[Document], become_password: str) -> dict[str, str]:
         """Every node has its container, running as the world's power says. Returns what was done, by node."""
         recipe = self.recipe()
@@ -131,6 +136,8 @@ class Nodes:
             *("create", "--name", unfinished, "--hostname", node["name"]),
             *("--privileged", "--systemd=always", *ulimits()),
             *("--network", self.network, "--ip", node["address"], "--dns", "none"),
+            # What the BMC shows as the first port; it also outlives a power cycle, as neighbours' ARP tables expect.
+            *("--mac-address", node["nics"][0]["ports"][0]["mac"]),
             *(part for key, value in labels.items() for part in ("--label", f"{key}={value}")),
             *("--volume", f"{repo.path()}:/srv/repo:ro"),
             *(image.name(), "/sbin/init"),

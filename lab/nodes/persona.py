@@ -42,6 +42,7 @@ FILES: Mapping[str, str] = {
     ),
     "etc/openEuler-release": "openEuler release 24.03 (LTS)\n",
     "etc/issue": "\\S (simulated)\nKernel \\r on \\m\n\n",
+    "etc/motd": "npuforge twin: a simulated server\n",
     "etc/yum.repos.d/npuforge-twin.repo": _REPO,
     # Debian keeps each user's own rpm database; on openEuler there is one, which everyone may read.
     "etc/rpm/macros": "%_dbpath /var/lib/rpm\n",
@@ -75,8 +76,11 @@ chmod 0440 etc/sudoers.d/wheel
 chroot . systemctl enable ssh.service chrony.service >/dev/null 2>&1
 chroot . systemctl mask dpkg-db-backup.timer >/dev/null 2>&1
 mkdir -p srv/repo
-# Host keys and machine-id belong to a machine, not to an image; the sysctl defaults would change the host's kernel.
-rm -rf etc/debian_version etc/apt/sources.list etc/ssh/ssh_host_* var/lib/dbus/machine-id \\
+# Host keys, name and machine-id belong to a machine, not to an image.
+# The sysctl defaults would change the host's kernel.
+# mmdebstrap copied the resolver of the machine that builds: a node of an offline site has none.
+: > etc/resolv.conf
+rm -rf etc/hostname etc/debian_version etc/apt/sources.list etc/ssh/ssh_host_* var/lib/dbus/machine-id \\
   usr/lib/sysctl.d/50-pid-max.conf usr/lib/sysctl.d/99-protect-links.conf var/log/*.log
 : > etc/machine-id
 """
