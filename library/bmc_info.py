@@ -128,9 +128,9 @@ observations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.npuforge.bmc.client import Limits, Target
 from ansible.module_utils.npuforge.bmc.read import Job, read_many
 from ansible.module_utils.npuforge.bmc.tls import fingerprint_bytes
+from ansible.module_utils.npuforge.bmc.wire import Limits, Target
 
 TARGET_OPTIONS = {
     "subject": {"type": "str"},

@@ -115,8 +115,9 @@ notes:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.npuforge.bmc import power
 from ansible.module_utils.npuforge.bmc.apply import Failed, read_systems, run_steps
-from ansible.module_utils.npuforge.bmc.client import Client, Limits, Target, Unreachable
+from ansible.module_utils.npuforge.bmc.client import Client, Unreachable
 from ansible.module_utils.npuforge.bmc.tls import fingerprint_bytes
+from ansible.module_utils.npuforge.bmc.wire import Limits, Target
 
 
 def argument_spec():

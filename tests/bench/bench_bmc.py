@@ -164,8 +164,8 @@ def many(bmcs: dict[str, Any]) -> dict[str, Any]:
 
 def read_all() -> None:
     """The child of ``many``."""
-    from npuforge.bmc.client import Limits, Target
     from npuforge.bmc.read import Job, read_many
+    from npuforge.bmc.wire import Limits, Target
 
     bmcs = json.load(sys.stdin)
     jobs = []

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from npuforge.bmc import apply, parse
-from npuforge.bmc.client import Limits, Reply, Target, normal
+from npuforge.bmc.wire import Limits, Reply, Target, normal
 
 USER = "reader"
 PASSWORD = "planted-Pa55word-7f3a"

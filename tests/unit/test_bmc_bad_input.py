@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from bmc_helpers import PASSWORD, SYSTEM, Documents, Handler, Server, fingerprint, make_certificate, sample, serving
-from npuforge.bmc.client import Client, Limits
+from npuforge.bmc.client import Client
 from npuforge.bmc.read import Job, read, read_many
+from npuforge.bmc.wire import Limits
 
 DIMM = "/redfish/v1/Systems/1/Memory/mainboardDIMM000"
 QUICK = Limits(timeout=1.0, deadline=6.0, pool=4, retry_after=0.3)

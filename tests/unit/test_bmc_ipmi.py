@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bmc_helpers import PASSWORD, SYSTEM, facts_of, sample
 from npuforge.bmc import ipmi
-from npuforge.bmc.client import Target
+from npuforge.bmc.wire import Target
 
 TARGET = Target("127.0.0.1", "reader", PASSWORD)
 

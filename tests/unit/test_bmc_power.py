@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from bmc_helpers import PASSWORD, SYSTEM, USER, FakeClient, Handler, Server, sample, serving
 from npuforge.bmc import apply, power
-from npuforge.bmc.client import Client, Limits
+from npuforge.bmc.client import Client
 from npuforge.bmc.tree import Tree
+from npuforge.bmc.wire import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 RESET = "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset"

@@ -9,8 +9,9 @@ from typing import Callable, List
 
 from ..common import Document, as_dict, as_list
 from . import plan, power
-from .client import Client, Limits, Reply, link
+from .client import Client
 from .tree import Tree
+from .wire import Limits, Reply, link
 
 # A log entry that its collection carries whole needs no request of its own; other members are trusted to be whole
 # only with their status (some BMCs embed a name and leave the rest to the member's own URI).

@@ -4,9 +4,9 @@ by URI first, then by serial number. A bad storage controller is named among the
 from __future__ import annotations
 
 from ..common import Document, as_dict, as_integer, as_list, as_number, as_text
-from .client import link
 from .part import WARNING, Kind, last, location, merge, new_part, status, worsen
 from .tree import Tree
+from .wire import link
 
 _MIB = 1024 * 1024
 

@@ -16,8 +16,8 @@ import time
 from typing import Any
 
 from ..common import Document, as_dict, as_list, as_text, note
-from .client import Target
 from .logs import NEWEST
+from .wire import Target
 
 LIMIT_SECONDS = 25.0
 _POWER = {"on": "on", "off": "off"}

@@ -11,8 +11,8 @@ import re
 from typing import Any, Callable, Tuple
 
 from ..common import Document, as_dict, as_list, as_number, as_text
-from .client import ROOT, link
 from .tree import Tree
+from .wire import ROOT, link
 
 Wanted = Tuple[str, str]  # (role, uri)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..common import Document, as_dict, as_list, as_text
-from .client import link
 from .plan import COLLECTION as _COLLECTION
 from .tree import Tree
+from .wire import link
 
 STATES = ("on", "off", "graceful_off", "cycle", "graceful_restart")
 BOOT_ONCE = {"none": "None", "pxe": "Pxe", "cd": "Cd", "hdd": "Hdd", "bios": "BiosSetup"}

@@ -11,8 +11,9 @@ from typing import Any, Callable, NamedTuple, Sequence
 
 from ..common import Document, as_list, note, observation
 from . import apply, identity, ipmi, parse, tls
-from .client import ROOT, Client, Limits, Target, Unreachable
+from .client import Client, Unreachable
 from .tree import Tree
+from .wire import ROOT, Limits, Target
 
 COLLECTOR = "bmc_info"
 _SECRET_KEY = re.compile(r"passw|token|secret|privatekey|authorization|community|credential", re.IGNORECASE)

@@ -6,13 +6,13 @@ import re
 from typing import Iterator, Tuple
 
 from ..common import Document, as_integer, as_list
-from .client import Reply, link, normal
+from .wire import Reply, link, normal
 
 Found = Tuple[str, Document]
 
 
 class Tree:
-    """Documents by URI (compared as ``client.normal`` says) and by role, in the order in which they were wanted.
+    """Documents by URI (compared as ``wire.normal`` says) and by role, in the order in which they were wanted.
 
     Not locked: ``apply.crawl`` is its only writer.
     """
