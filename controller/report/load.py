@@ -87,7 +87,9 @@ def load(run_dir: Path, contract: Path | None = None, secrets: Iterable[object] 
     for path in _files([*folder.glob("figures/*.svg"), *folder.glob("rack-*.svg")]):
         content = _read_bytes(data, path, path.name)
         if content is not None:
-            data.figures.append((path.name, data.redactor.data(content)))
+            # Literal secrets only: patterns made for logs ("token=...") would cut into the drawing's markup.
+            text = data.redactor.literal(content.decode("utf-8", "surrogateescape"))
+            data.figures.append((path.name, text.encode("utf-8", "surrogateescape")))
     _check_evidence(data)
     return data
 

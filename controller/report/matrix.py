@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .text import MATRIX_CHARACTERS, as_dict, as_text, natural, one_line, shorten
+from .text import as_dict, as_text, natural, one_line, shorten
 
 # Worst first; a clause is as good as its worst check (docs/seams.md section 6).
 WORST_FIRST = ("fail", "unknown", "manual", "not_run", "waived", "pass")
 ANY = "*"  # the judge's name for "no subject of this kind is known"
 ALONE = 8  # up to so many subjects nobody shares a column
+CELL_CHARACTERS = {1: 200, 2: 100, 3: 60}  # by number of columns
+FEWEST_CHARACTERS = 40
 LONGEST_NAME = 64
 PORTRAIT_COLUMNS = 4
 LANDSCAPE_COLUMNS = 10
@@ -123,7 +125,7 @@ def build(
             line.expected.append(wanted)
         cell = Cell(
             verdict_word(verdict.get("verdict")),
-            shorten(one_line(observed(verdict)), MATRIX_CHARACTERS),
+            one_line(observed(verdict)),
         )
         before = line.cells.get(subject)
         if before is None or worst((before.verdict, cell.verdict)) != before.verdict:
@@ -139,12 +141,15 @@ def _matrices(kind: str, lines: dict[str, _Line], varies: str, group: Callable[[
     columns = [Column(subject, (subject,)) for subject in subjects]
     if len(subjects) > ALONE:
         columns = _share(subjects, lines, group)
+    # Few columns are wide: a sentence fits there, a few words in the others.
+    limit = CELL_CHARACTERS.get(len(columns), FEWEST_CHARACTERS)
     matrices = []
     for start in range(0, len(columns), LANDSCAPE_COLUMNS):
         part = columns[start : start + LANDSCAPE_COLUMNS]
         rows = []
         for check, line in lines.items():
-            cells = tuple(_merge([line.cells.get(name, Cell()) for name in column.members], varies) for column in part)
+            groups = ([line.cells.get(name, Cell()) for name in column.members] for column in part)
+            cells = tuple(_merge(group, varies, limit) for group in groups)
             if any(cell.verdict for cell in cells):
                 rows.append(Row(check, line.title, " / ".join(line.expected), cells))
         matrices.append(Matrix(kind, tuple(part), tuple(rows)))
@@ -165,6 +170,6 @@ def _share(subjects: list[str], lines: dict[str, _Line], group: Callable[[str, s
     ]
 
 
-def _merge(cells: list[Cell], varies: str) -> Cell:
+def _merge(cells: list[Cell], varies: str, limit: int) -> Cell:
     texts = {cell.text for cell in cells}
-    return Cell(cells[0].verdict, cells[0].text if len(texts) == 1 else varies)
+    return Cell(cells[0].verdict, shorten(cells[0].text, limit) if len(texts) == 1 else varies)

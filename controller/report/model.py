@@ -69,7 +69,7 @@ class Report:
     problems: list[str]
     clauses: list[ClauseRow]
     details: list[Detail]
-    quiet: list[ClauseRow]
+    quiet: dict[str, list[str]]  # verdict -> clauses without any check
     findings: list[Finding]
     waived: list[Finding]
     survey: survey.Survey
@@ -130,7 +130,7 @@ def build(data: RunData, language: str) -> Report:
         problems=problems,
         clauses=clauses,
         details=details,
-        quiet=[clause for clause in clauses if clause.id not in judged],
+        quiet=_quiet([clause for clause in clauses if clause.id not in judged]),
         findings=found.open,
         waived=found.waived,
         survey=survey.read(data, words),
@@ -139,6 +139,11 @@ def build(data: RunData, language: str) -> Report:
         raw_evidence=[_evidence_row(item, words) for item in data.raw],
         to_sign=[clause for clause in clauses if clause.verdict == "manual"],
     )
+
+
+def _quiet(clauses: list[ClauseRow]) -> dict[str, list[str]]:
+    groups = {word: [clause.id for clause in clauses if clause.verdict == word] for word in WORST_FIRST}
+    return {word: ids for word, ids in groups.items() if ids}
 
 
 def _evidence_row(item: EvidenceFile, words: Words) -> tuple[str, ...]:

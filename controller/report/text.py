@@ -6,7 +6,6 @@ any string legal in XML 1.0 and visually honest; ``show`` writes any JSON value;
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ LANGUAGES = ("zh", "en")
 NOTHING = "—"
 # A cell never grows beyond this; the whole value is in the evidence that stands beside it.
 CELL_CHARACTERS = 600
-MATRIX_CHARACTERS = 48
+DEEPEST = 6  # levels of an observed value that are written out
 
 # Everything XML 1.0 forbids (production [2] Char), plus characters that reorder or hide what stands around them:
 # bidirectional controls ("Trojan Source"), zero-width characters, and the line separators that break layouts.
@@ -78,7 +77,7 @@ def show(
     """One JSON value as a person writes it: null is a dash, numbers carry their unit, lists are joined."""
     if value is None:
         return NOTHING
-    text = empty if value in ([], {}) else _show(value, yes, no)
+    text = _show(value, (yes, no, empty), 0)
     if not text.strip():
         text = f'"{text}"'  # an empty text was seen, which is not the same as nothing seen
     if unit and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -86,20 +85,22 @@ def show(
     return shorten(text, limit)
 
 
-def _show(value: object, yes: str, no: str) -> str:
+def _show(value: object, words: tuple[str, str, str], depth: int) -> str:
+    yes, no, empty = words
     if isinstance(value, bool):
         return yes if value else no
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, (str, int)):
-        return clean(value)
+    if value is None or depth > DEEPEST:
+        return NOTHING if value is None else "…"
     if isinstance(value, Mapping):
-        if all(not isinstance(item, (Mapping, list)) for item in value.values()):
-            return "; ".join(f"{clean(key)}: {_show(item, yes, no)}" for key, item in value.items()) or "{}"
-        return clean(json.dumps(value, ensure_ascii=False, sort_keys=True, default=str))
-    if isinstance(value, Sequence):
-        return ", ".join(_show(item, yes, no) if item is not None else NOTHING for item in value) or "[]"
-    return clean("" if value is None else value)
+        if value.keys() == {"source", "value"}:  # an observation's claim and where it was read
+            return f"{_show(value['value'], words, depth + 1)} ({_show(value['source'], words, depth + 1)})"
+        text = "; ".join(f"{clean(key)}: {_show(item, words, depth + 1)}" for key, item in value.items())
+        return (f"({text})" if depth else text) if value else empty
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_show(item, words, depth + 1) for item in value) if value else empty
+    return clean(value)
 
 
 def as_dict(value: Any) -> dict[str, Any]:

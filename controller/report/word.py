@@ -35,7 +35,7 @@ def render(report: Report) -> bytes:
     _detail(writer, report)
     writer.section(landscape=False)
     _findings(writer, report)
-    writer.section(landscape=False)
+    writer.section(landscape=bool(report.survey.items or report.survey.cabling))
     _survey(writer, report)
     writer.section(landscape=True)
     _assets(writer, report)
@@ -175,8 +175,8 @@ def _detail(writer: Writer, report: Report) -> None:
             _matrix(writer, report, table)
     if report.quiet:
         writer.heading(words("detail.quiet"), 2)
-        quiet = [f"{clause.id} {symbols.SYMBOLS[clause.verdict]}" for clause in report.quiet]
-        writer.text(words("and").join(quiet))
+        for word, clauses in report.quiet.items():
+            writer.text(f"{symbols.SYMBOLS[word]} {words(f'verdict.{word}')}: {words('and').join(clauses)}")
 
 
 def _matrix(writer: Writer, report: Report, table: Matrix) -> None:
@@ -194,7 +194,8 @@ def _matrix(writer: Writer, report: Report, table: Matrix) -> None:
         rows.append(cells)
     first = (20.0, 12.0) if table.wide else (27.0, 18.0)
     rest = (100 - sum(first)) / max(len(table.columns), 1)
-    heads = [words("col.check"), words("col.expected"), *(column.title for column in table.columns)]
+    check = f"{words('col.check')} · {words.word('kind', table.kind)}"
+    heads = [check, words("col.expected"), *(column.title for column in table.columns)]
     writer.table((*first, *[rest] * len(table.columns)), heads, rows)
     if table.shared:
         members = " ".join(f"{column.title}: {', '.join(column.members)}." for column in table.shared)
@@ -237,6 +238,8 @@ def _survey(writer: Writer, report: Report) -> None:
     if report.survey.cabling:
         writer.heading(words("cabling.title"), 2)
         _survey_table(writer, report, report.survey.cabling)
+    if report.survey.figures and (report.survey.items or report.survey.cabling):
+        writer.section(landscape=False)
     for number, figure in enumerate(report.survey.figures, start=1):
         image = to_png(figure)
         if image is None:
@@ -274,7 +277,7 @@ def _survey_table(writer: Writer, report: Report, items: list[SurveyItem]) -> No
         )
         for item in items
     ]
-    writer.table((16, 11, 11, 12, 11, 19, 20), heads, rows)
+    writer.table((15, 9, 9, 9, 8, 31, 19), heads, rows)
 
 
 def _assets(writer: Writer, report: Report) -> None:

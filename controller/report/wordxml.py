@@ -83,16 +83,23 @@ def run(paragraph: etree._Element, text: str, cell: Cell) -> None:
             piece.set(_SPACE, "preserve")
 
 
-def field(paragraph: etree._Element, instruction: str, shown: str) -> None:
-    """A Word field such as PAGE; ``shown`` stands there until Word computes it."""
-    for kind in ("begin", "separate", "end"):
-        if kind == "separate":
-            code = sub(sub(paragraph, "r"), "instrText")
-            code.text = f" {instruction} "
-            code.set(_SPACE, "preserve")
-        if kind == "end":
-            sub(sub(paragraph, "r"), "t").text = shown
-        sub(sub(paragraph, "r"), "fldChar", fldCharType=kind)
+def field(paragraph: etree._Element, instruction: str, look: Cell) -> None:
+    """A Word field such as PAGE; ``look.text`` stands there until Word computes it."""
+
+    def piece() -> etree._Element:
+        element = sub(paragraph, "r")
+        properties = sub(element, "rPr")
+        sub(properties, "color", val=look.colour)
+        sub(properties, "sz", val=str(round(look.size * 2)))
+        return element
+
+    sub(piece(), "fldChar", fldCharType="begin")
+    code = sub(piece(), "instrText")
+    code.text = f" {instruction} "
+    code.set(_SPACE, "preserve")
+    sub(piece(), "fldChar", fldCharType="separate")
+    sub(piece(), "t").text = look.text
+    sub(piece(), "fldChar", fldCharType="end")
 
 
 class Writer:
@@ -147,11 +154,11 @@ class Writer:
         self._boxed(top._p, stamp.colour)
         bottom = section.footer.paragraphs[0]
         bottom.alignment = WD_ALIGN_PARAGRAPH.CENTER
-        grey = Cell("", colour="4A5560", size=8)
+        grey = Cell("1", colour="4A5560", size=8)
         run(bottom._p, f"{footer}　·　{page[0]}", grey)
-        field(bottom._p, "PAGE", "1")
+        field(bottom._p, "PAGE", grey)
         run(bottom._p, page[1], grey)
-        field(bottom._p, "NUMPAGES", "1")
+        field(bottom._p, "NUMPAGES", grey)
         run(bottom._p, page[2], grey)
 
     @staticmethod

@@ -63,6 +63,8 @@ def test_any_json_value_can_be_shown(value: object) -> None:
         (["PSU2: Critical", None], "", "PSU2: Critical, —"),
         ({"node1": "7.44", "node2": "7.45"}, "", "node1: 7.44; node2: 7.45"),
         ([], "", "[]"),
+        ({"fan.unhealthy": [], "psu": {"PSU2": None}}, "", "fan.unhealthy: []; psu: (PSU2: —)"),
+        ([{"source": "Bios", "value": "Huawei"}], "", "Huawei (Bios)"),
     ],
 )
 def test_show(value: object, unit: str, text: str) -> None:
