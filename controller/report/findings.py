@@ -25,7 +25,6 @@ class Finding:
     verdict: str
     severity: str
     subjects: str
-    subject_count: int
     expected: str
     observed: str
     reason: str
@@ -117,7 +116,6 @@ def _finding(key: tuple[str, ...], items: list[dict[str, Any]], words: Words, mi
         verdict=verdict,
         severity=severity,
         subjects=_names(sorted(dict.fromkeys(names), key=natural), words),
-        subject_count=len(set(names)),
         expected=expected,
         observed=shorten(one_line(observed), 400),
         reason=reason,

@@ -197,7 +197,7 @@ def test_equal_findings_of_many_subjects_are_told_once(tmp_path: Path) -> None:
         site.set("hardware.psu_count", node, verdict="fail", observed=3, reason="a PSU is missing", remedy="plug it in")
     report = report_of(site)
     finding = next(item for item in report.findings if item.check == "hardware.psu_count")
-    assert finding.subject_count == 20 and finding.observed == "3"
+    assert finding.observed == "3"
     assert finding.subjects.endswith("and more: 20 in all") and "node12" in finding.subjects
 
 
