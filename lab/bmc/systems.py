@@ -174,7 +174,7 @@ def _npu(context: Context, path: str, part: Part) -> Json:
         Model=shown(part, "model"),
         PartNumber=shown(part, "part_number"),
         SerialNumber=shown(part, "serial"),
-        FirmwareVersion=shown(part, "firmware"),
+        **({"FirmwareVersion": part.truth["firmware"]} if part.present else {}),  # the schema knows no null here
         ProcessorId={"VendorId": part.truth["pci"]["vendor_id"] if part.present else None},
         ProcessorMemory=[
             {"MemoryType": "HBM2", "CapacityMiB": part.truth["hbm_mib"], "IntegratedMemory": True},
