@@ -64,6 +64,12 @@ def parse_version(text: str | None) -> Row:
     row: Row = dict.fromkeys(("reason", "os", "os_version", "platform", "version", "model", "patch", "uptime_seconds"))
     row["understood"] = False
     lines = [line.strip() for line in clean(text).split("\n")]
+    # The output must begin so: a list of neighbours has the same lines, but of other machines. (Captures begin with a
+    # prompt or a remark.)
+    lines = [line for line in lines if line and not line.startswith(("<", "#"))]
+    if not lines or not re.match(r"^(?:Huawei Versatile Routing Platform Software$|YunShan OS|VRP)", lines[0]):
+        row["reason"] = "neither Huawei VRP nor YunShan; it begins: {!r}".format((lines or ["nothing"])[0][:80])
+        return row
     for line in lines:
         match = re.match(
             r"^(YunShan OS|VRP \(R\) software), Version\s+(\S+?)\s*(?:\(([^()]*)\))?$", line, re.IGNORECASE
@@ -84,8 +90,7 @@ def parse_version(text: str | None) -> Row:
             row["patch"] = value(match.group(1))
     if not row["understood"]:
         row = dict.fromkeys(row)
-        first = next((line for line in lines if line and not line.startswith("<")), "nothing")
-        row.update(understood=False, reason=f"neither Huawei VRP nor YunShan; it begins: {first[:80]!r}")
+        row.update(understood=False, reason="it begins as Huawei VRP does, but no line tells the version")
     return row
 
 
@@ -146,32 +151,40 @@ def parse_device(text: str | None) -> list[Row]:
 def tables(text: str | None, *required: str) -> list[Row]:
     """Rows of the tables whose header has all ``required`` columns, as ``{column: cell}``.
 
-    The first column may be left blank in a row: the value above holds. Rows with another number of cells than the
-    header has columns are none of the table's.
+    The first column may be left blank in a row: the value above holds. A row with another number of cells than its
+    header has columns is none of the table's, and where it begins tells whether the first cell is there: else a
+    damaged header would shift the cells.
     """
     rows: list[Row] = []
     header: list[str] | None = None
-    above = None
-    for line in clean(text).split("\n"):
-        tokens = _tokens(line)
+    above, second = None, 0
+    for line in map(_cells, clean(text).split("\n")):
+        tokens, starts = line.split(), len(line) - len(line.lstrip())
         if all(column in tokens for column in required):
             header, above = tokens, None
+            second = line.index(tokens[1]) if len(tokens) > 1 else 0
         elif header is None or _RULE.match(line) or not tokens:
             continue
         elif tokens[0].endswith(":") or line.lstrip().startswith("<"):
             header = None
-        elif len(tokens) == len(header):
+        elif len(tokens) == len(header) and starts < second:
             above = tokens[0]
             rows.append(dict(zip(header, tokens)))
-        elif len(tokens) == len(header) - 1 and line[:1].isspace():
+        elif len(tokens) == len(header) - 1 and starts >= len(header[0]):
             rows.append(dict(zip(header, [above, *tokens])))
     return rows
 
 
-def _tokens(line: str) -> list[str]:
-    line = re.sub(r"\[\s*([\d-]+)\s*\]", r"[\1]", line)  # "[ 1 ]" is one cell
-    line = re.sub(r"Airflow\s+Direction", "Airflow", line)
-    return line.split()
+def _cells(line: str) -> str:
+    """The line with what is one cell as one word: ``[ 1 ]``, and the column ``Airflow Direction``."""
+    line = re.sub(r"\[\s*([\d-]+)\s*\]", r"[\1]", line)
+    return re.sub(r"Airflow\s+Direction", "Airflow", line)
+
+
+def _slot(token: str | None, prefix: str) -> str | None:
+    """``PWR1`` for ``PWR1`` and for ``1``; None for what is no slot's name."""
+    match = re.match(rf"^({prefix})?(\d{{1,3}})$", value(token) or "", re.IGNORECASE)
+    return f"{prefix}{match.group(2)}" if match else None
 
 
 def parse_power(text: str | None) -> list[Row]:
@@ -186,12 +199,12 @@ def parse_power(text: str | None) -> list[Row]:
     for name in ("PowerNo", "PowerID"):
         for online in ("Present", "Online"):
             for line in tables(text, name, online, "State"):
-                slot, state = value(line[name]), (value(line["State"]) or "").lower()
+                slot, state = _slot(line[name], "PWR"), (value(line["State"]) or "").lower()
                 if slot is None:
                     continue
                 rows.append(
                     {
-                        "slot": slot if not slot.isdigit() else f"PWR{slot}",
+                        "slot": slot,
                         "chassis": value(line.get("Slot")),
                         "present": _yes(line[online]),
                         "supplying": {"supply": True, "notsupply": False}.get(state),
@@ -210,13 +223,13 @@ def parse_fan(text: str | None) -> list[Row]:
     """
     rows = []
     for line in tables(text, "FanID", "Status"):
-        slot, status = value(line["FanID"]), (value(line["Status"]) or "").lower()
+        slot, status = _slot(line["FanID"], "FAN"), (value(line["Status"]) or "").lower()
         if slot is None:
             continue
         speed = re.match(r"^(?:(\d{1,3})%)?(?:\((\d{1,6})\)|(\d{3,6}))?$", line.get("Speed") or "")
         rows.append(
             {
-                "slot": slot if not slot.isdigit() else f"FAN{slot}",
+                "slot": slot,
                 "chassis": value(line.get("Slot")),
                 "present": _yes(line["Present"]) if "Present" in line else True,
                 "status": status if status in ("normal", "abnormal") else None,

@@ -156,6 +156,6 @@ def _reason(error: BaseException, target: Target) -> str:
         return f"{where} refuses connections"
     if "ReadTimeout" in text or "timed out" in text.lower() or "TCP connection to device failed" in text:
         return f"{where} does not answer within {target.timeout_seconds:g} s"
-    if "banner" in text.lower():
+    if "banner" in text.lower() or "No existing session" in text:
         return f"{where} does not speak SSH"
     return f"no session with {where} ({type(error).__name__})"
