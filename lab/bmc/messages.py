@@ -9,7 +9,6 @@ from lab.bmc.odata import Json
 # Base.1.18: (severity, message with %1 %2.., resolution). Only the messages that this service sends.
 MESSAGES = {
     "Success": ("OK", "The request completed successfully.", "None."),
-    "Created": ("OK", "The resource was created successfully.", "None."),
     "NoOperation": ("Warning", "The request body submitted contain no data to act upon.", "Add properties."),
     "AccessUnauthorized": ("Critical", "The user name, password or token is not valid.", "Check the credentials."),
     "NoValidSession": (
@@ -23,10 +22,8 @@ MESSAGES = {
         "Use an account with more privileges.",
     ),
     "ResourceMissingAtURI": ("Critical", "The resource at the URI '%1' was not found.", "Provide another URI."),
-    "ResourceNotFound": ("Critical", "The requested resource '%1' was not found.", "Provide another identifier."),
     "ResourceAlreadyExists": ("Critical", "A resource with the value '%1' already exists.", "Choose another value."),
     "OperationNotAllowed": ("Critical", "The HTTP method is not allowed on this resource.", "Use an allowed method."),
-    "QueryNotSupported": ("Warning", "Querying is not supported by the implementation.", "Remove the query."),
     "QueryParameterUnsupported": (
         "Warning",
         "Query parameter '%1' is not supported.",
@@ -50,7 +47,6 @@ MESSAGES = {
         "The value '%1' for the parameter %2 in the action %3 is not usable.",
         "Correct the value.",
     ),
-    "ActionParameterUnknown": ("Warning", "The action %1 has no parameter %2.", "Remove the parameter."),
     "OperationFailed": ("Critical", "An error occurred internal to the service: %1", "See the message."),
     "CouldNotEstablishConnection": (
         "Critical",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -236,3 +237,12 @@ def test_an_etag_follows_the_content_and_not_the_clock() -> None:
     first = {"Id": "1", "DateTime": "2026-01-01T00:00:00Z"}
     assert etag(first) == etag({**first, "DateTime": "2027-01-01T00:00:00Z"})
     assert etag(first) != etag({**first, "Id": "2"})
+
+
+@pytest.mark.parametrize("dialect", ["openubmc", "ibmc"])
+def test_the_metadata_document_names_every_type_of_the_tree(dialect: str) -> None:
+    named = set(re.findall(r'Include Namespace="([^"]+)"', tree.metadata_document()))
+    used = {
+        resource.body["@odata.type"].lstrip("#").rpartition(".")[0] for resource in whole(node_of(dialect)).values()
+    }
+    assert used <= named
