@@ -121,6 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (WorldError, power.PowerError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(f"lab: {error.filename} belongs to root, as the twin does: use sudo", file=sys.stderr)
+        return 3
     except KeyboardInterrupt:
         print("lab: interrupted; call it again to go on, or 'python -m lab down' to clean up", file=sys.stderr)
         return 130

@@ -69,10 +69,9 @@ def look(state: State, settings: Settings) -> Document:
 def _services(supervisor: Supervisor) -> list[Document]:
     rows = []
     for service in SERVICES:
-        if service.exists:
-            process = supervisor.running(service.name)
-            log = str(supervisor.log(service.name))
-            rows.append({"name": service.name, "pid": process.pid if process else None, "log": log})
+        process = supervisor.running(service.name)
+        log = str(supervisor.log(service.name))
+        rows.append({"name": service.name, "pid": process.pid if process else None, "log": log})
     return rows
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import itertools
-import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +18,7 @@ from lab import credentials, pki, readiness
 from lab.hardware import build_site
 from lab.nodes import image, repo
 from lab.nodes.containers import Nodes
-from lab.nodes.podman import Podman, check_machine
+from lab.nodes.podman import Podman, check_machine, need_root
 from lab.state import LabError, Settings, State
 from lab.supervise import Supervisor, end, marked
 
@@ -37,12 +35,6 @@ class Service:
     module: str
     options: tuple[str, ...]
     missing: Callable[[list[Document], list[Document]], str | None]
-
-    @property
-    def exists(self) -> bool:
-        return importlib.util.find_spec(self.module) is not None and (
-            importlib.util.find_spec(f"{self.module}.__main__") is not None
-        )
 
     def argv(self, state: State) -> list[str]:
         return [sys.executable, "-m", self.module, "--state", str(state.root), *self.options]
@@ -167,8 +159,6 @@ def _ensure_services(
     code = code_fingerprint()
     started = []
     for service in SERVICES:
-        if not service.exists:
-            continue
         if supervisor.running(service.name) and supervisor.code(service.name) == code:
             started.append((service, "running"))
             continue
@@ -234,8 +224,7 @@ def _await_logins(state: State, nodes: list[Document]) -> int:
 def down(state: State, settings: Settings, progress: Progress, purge: bool = False) -> None:
     """Take the twin down, whatever state it is in; also an ``up`` that is at work. Caches stay; ``purge`` also removes
     the state directory (world, secrets, keys) and what ``up`` wrote into the inventory."""
-    if os.geteuid() != 0:
-        raise LabError("the twin needs root (podman): use sudo, or 'make lab-down'", code=3)
+    need_root()
     was_there = state.root.exists()
     at_work = Supervisor(state).running("up")
     if at_work:

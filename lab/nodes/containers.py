@@ -12,7 +12,7 @@ from typing import Any
 
 from lab import credentials
 from lab.nodes import image, persona, repo
-from lab.nodes.podman import Podman, runtime, ulimits
+from lab.nodes.podman import Podman, need_root, runtime, ulimits
 from lab.state import LabError, Settings, State, cache_directory
 
 SITE_LABEL = "npuforge.site"
@@ -48,7 +48,8 @@ class Nodes:
         return f"npuforge-{self.settings.site}-{node}"
 
     def found(self) -> dict[str, Container]:
-        """The site's containers by name. Empty too when podman is not there at all."""
+        """The site's containers by name."""
+        need_root()
         records = self.podman.list("ps", "--all", "--filter", f"label={SITE_LABEL}={self.settings.site}")
         return {
             record["Names"][0]: Container(record["Names"][0], record["State"], record.get("Labels") or {})
@@ -73,6 +74,13 @@ class Nodes:
         """
         if self.podman.ok("network", "exists", self.network):
             return "present"
+        backend = self.podman.run("info", "--format", "{{.Host.NetworkBackend}}").strip()
+        if backend != "netavark":
+            raise LabError(
+                f"podman's network backend is {backend!r}, the twin needs netavark: put network_backend = 'netavark' "
+                "into the [network] part of /etc/containers/containers.conf, then run podman system reset (it removes "
+                "all containers)"
+            )
         subnet = f"10.{self.settings.subnet}.0.0/24"
         labels = ["--label", f"{SITE_LABEL}={self.settings.site}", "--label", f"{STATE_LABEL}={self.state.root}"]
         self.podman.run("network", "create", "--disable-dns", "--subnet", subnet, *labels, self.network)
@@ -121,6 +129,7 @@ class Nodes:
         secret = self.state.secrets.read_bytes() + (self.state.ssh / "id_ed25519.pub").read_bytes()
         parts = [image.name(), repo.recipe(), runtime(cache_directory()), self.settings.subnet]
         keys = sorted(path.read_bytes() for path in self.state.ssh.glob("*_host_ed25519.pub"))
+        keys.append((repo.path() / repo.KEY_FILE).read_bytes())  # a repository that was built anew has a new key
         digest = hashlib.sha256(json.dumps(parts).encode() + secret + b"".join(keys))
         return digest.hexdigest()[:16]
 

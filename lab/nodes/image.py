@@ -64,9 +64,10 @@ def ensure(state: State, podman: Podman, say: Callable[[str], None]) -> str:
         try:
             podman.run("import", "--quiet", "--change", 'CMD ["/sbin/init"]', str(tar_path()), name(), timeout=300)
         except LabError as error:
-            if "unexpected EOF" in str(error) or "invalid tar" in str(error):
-                tar_path().unlink()  # damaged: the next 'up' builds it again
-            raise
+            if "unexpected EOF" not in str(error):
+                raise
+            tar_path().unlink()
+            raise LabError(f"{tar_path()} was damaged and is removed; call 'up' again to build it anew") from error
         done.append("imported")
     return ", ".join(done)
 

@@ -50,10 +50,15 @@ HINTS = (
 Record = dict[str, Any]
 
 
+def need_root() -> None:
+    """The twin's containers are root's; another user's podman would not even see them."""
+    if os.geteuid() != 0:
+        raise LabError("the twin needs root (podman, low ports): use sudo, or the make targets", code=3)
+
+
 def check_machine() -> None:
     """Raise one LabError that names everything this machine lacks for the twin."""
-    if os.geteuid() != 0:
-        raise LabError("the twin needs root (podman, low ports): use sudo, or 'make lab-up'", code=3)
+    need_root()
     missing = [f"{program} (package {package})" for program, package in PROGRAMS.items() if not shutil.which(program)]
     if not (shutil.which("netavark") or any(Path(helper).exists() for helper in HELPERS)):
         missing.append("netavark (package netavark)")

@@ -123,6 +123,21 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_what_belongs_to_root_is_explained(
+    state: State, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(state.world.root / "lock"))
+
+    monkeypatch.setattr("lab.world.World.lock", refuse)
+    assert cli.main(["break", "node1", "bmc_dead"]) == 3
+    assert "belongs to root" in capsys.readouterr().err
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert cli.main(["status"]) == 3
+    assert cli.main(["down"]) == 3
+    assert capsys.readouterr().err.count("needs root") == 2
+
+
 def test_logs(state: State, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["logs"]) == 0
     assert "bmc" in capsys.readouterr().out
