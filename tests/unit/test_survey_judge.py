@@ -10,7 +10,7 @@ import pytest
 import yaml
 from survey_helpers import by_id, failed, load, server, site
 
-from controller import contract, survey
+from controller import contract, labels, survey
 from controller.survey import formulas
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,3 +233,18 @@ def test_a_document_for_the_report(tmp_path: Path) -> None:
     assert result["counts"]["failed"] == len(failed(items)) > 0
     assert {"zh", "en"} == set(result["items"][0]["title"])
     assert all(item["source"] for item in result["items"])
+
+
+@pytest.mark.parametrize("name", ["twin", "example"])
+def test_survey_and_inventory_put_devices_in_the_same_place(name: str) -> None:
+    folder = ROOT / "inventory" / name
+    found = survey.load(folder / "survey.yml")
+    groups = yaml.safe_load((folder / "hosts.yml").read_text(encoding="utf-8"))["all"]["children"]
+    hosts = {host: values for group in groups.values() for host, values in group["hosts"].items()}
+    assert hosts
+    for host, values in hosts.items():
+        device = found.device(host)
+        assert (device.rack, device.unit) == (values["rack"], values["rack_position"]), host
+    cabling = labels.load(folder / "cabling.yml", found)
+    assert labels.problems(cabling, found) == []
+    assert failed(survey.judge(found)) == set()

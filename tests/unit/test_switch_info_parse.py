@@ -101,6 +101,15 @@ BoardType=CE6855-48S6Q-HI
 BarCode=2102350TESTCE0000009
 Item=02350TST
 Description=a board, BarCode=NOT-THIS
+[FAN1]
+/$[ArchivesInfo Version]
+[Board Properties]
+BoardType=FAN
+BarCode=
+[Port_100GE1/0/1]
+[Board Properties]
+BoardType=QSFP
+BarCode=OPTICTEST01
 [PWR_1]
 [Board Properties]
 BoardType=PAC600S12
@@ -111,6 +120,7 @@ Item=02312PWR
     assert found["serial"] == "2102350TESTCE0000009"
     assert [(p["slot"], p["serial"], p["part_number"]) for p in found["parts"]] == [
         ("1", "2102350TESTCE0000009", "02350TST"),
+        ("FAN1", None, None),  # and not the serial number of the optical module below it
         ("PWR1", "2102PWRTEST09", "02312PWR"),
     ]
 

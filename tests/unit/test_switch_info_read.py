@@ -98,6 +98,12 @@ def test_older_commands_where_the_newer_are_refused() -> None:
     assert len(names) == len(set(names))
 
 
+def test_a_label_command_that_shows_none_is_not_the_last_word() -> None:
+    answers = {name: text for name, text in V300.items() if "elabel" not in name}
+    found = facts({**answers, "display device elabel": "\n", "display device manufacture-info": MANUFACTURE})
+    assert found["identity"]["serial"] == "2102350TESTCE0000002"
+
+
 def test_esn_is_asked_only_for_want_of_a_label() -> None:
     answers = {name: text for name, text in V300.items() if "elabel" not in name}
     assert facts({**answers, "display device esn": " ESN of slot 1: 2102ESN1\n"})["identity"]["serial"] == "2102ESN1"

@@ -284,14 +284,21 @@ def _label(slot: str | None, sub: str | None, kind: str | None, serial: str | No
     }
 
 
+_PLACE = re.compile(r"^\[(?:Slot_?)?(\d+|(?:PWR|FAN|POWER)_?\d+|BackPlane_?\d*)\]$", re.IGNORECASE)
+_INNER = re.compile(r"^(?:/\$)?\[(?:Board Properties|Main_Board|[\w ]+ Version)\]$", re.IGNORECASE)
+
+
 def _elabel(text: str | None) -> list[Row]:
-    """The key=value form: the first properties under each place are that place's own."""
+    """The key=value form: the first properties under each place are its own. Ports and cards are passed over."""
     parts: dict[str, Row] = {}
     place = None
     for line in map(str.strip, clean(text).split("\n")):
-        match = re.match(r"^\[(?:Slot_?)?(\d+|(?:PWR|FAN|POWER)_?\d+|BackPlane_?\d*)\]$", line, re.IGNORECASE)
+        match = _PLACE.match(line)
         if match:
             place = match.group(1).upper().replace("_", "").replace("POWER", "PWR")
+            continue
+        if re.match(r"^(?:/\$)?\[", line):
+            place = place if _INNER.match(line) else None
             continue
         match = re.match(r"^(BoardType|BarCode|Item)=(.*)$", line)
         if match and place is not None:

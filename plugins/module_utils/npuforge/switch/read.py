@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "device": ("display device",),
     "labels": (
         "display device elabel brief",
-        "display elabel brief",
+        "display device elabel",
         "display device manufacture-info",
         "display elabel",
     ),
@@ -57,7 +57,7 @@ def read(subject: str, target: Target, open_session: Callable[[Target], Any] = S
 def _ask(
     session: Any, name: str, commands: tuple[str, ...], raw: list[Document], notes: list[dict[str, str]]
 ) -> str | None:
-    """The output of the first accepted command; None with a note when there is none."""
+    """The output of the first command that is accepted (and, for labels, shows some); None with a note otherwise."""
     complaint = ""
     for command in commands:
         answer = session.run(command)
@@ -71,8 +71,10 @@ def _ask(
                 "text": answer.text,
             }
         )
+        if problem is None and name == "labels" and not parse.parse_labels(answer.text)["parts"]:
+            problem = "no label is shown"
         if problem is None:
             return str(answer.text)
         complaint = problem
-    notes.append(note(name, "the switch accepts none of {}: {}".format(", ".join(commands), complaint)))
+    notes.append(note(name, "nothing came of {}: {}".format(", ".join(commands), complaint)))
     return None
