@@ -1,0 +1,185 @@
+"""Witnesses that the switch's command line is real: netmiko's huawei_vrpv8 driver, and the parsers of ntc-templates."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from netmiko import ConnectHandler
+from netmiko.exceptions import NetmikoAuthenticationException
+from netmiko.huawei.huawei import HuaweiVrpv8SSH
+from ntc_templates.parse import parse_output
+from textfsm.parser import TextFSMError
+
+from lab.switch.config import Tree
+from tests.unit.lab_switch_helpers import ADDRESS, PASSWORD, Service, answers, service, until
+
+# What netmiko is told to take for a failed command (it does not look by itself)
+FAILURE = r"Error:|\^"
+
+
+@pytest.fixture(scope="module")
+def switch(tmp_path_factory) -> Iterator[Service]:
+    with service(tmp_path_factory.mktemp("witness")) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def login(switch: Service, password: str = PASSWORD) -> Iterator[HuaweiVrpv8SSH]:
+    """With the host key checked."""
+    connection = ConnectHandler(
+        device_type="huawei_vrpv8",
+        host=ADDRESS,
+        port=switch.port,
+        username="npuforge",
+        password=password,
+        ssh_strict=True,
+        system_host_keys=False,
+        alt_host_keys=True,
+        alt_key_file=str(switch.state / "ssh" / "known_hosts"),
+    )
+    try:
+        yield connection
+    finally:
+        connection.disconnect()
+
+
+@pytest.fixture
+def netmiko(switch) -> Iterator[HuaweiVrpv8SSH]:
+    before = switch.world.read("sw1", "switches")
+    with login(switch) as connection:
+        yield connection
+    with switch.world.update("sw1", "switches") as document:
+        document.clear()
+        document.update(before)
+
+
+def test_login_and_prompt(netmiko):
+    assert netmiko.find_prompt() == "<sw1>"
+    assert netmiko.base_prompt == "sw1"
+
+
+def test_wrong_password(switch):
+    with pytest.raises(NetmikoAuthenticationException), login(switch, "wrong"):
+        pass
+
+
+def test_long_output_comes_whole(netmiko):
+    """netmiko turned paging off when it logged in."""
+    assert netmiko.send_command("display interface brief").splitlines()[-1].startswith("NULL0")
+
+
+def test_configure_commit_save(switch, netmiko):
+    output = netmiko.send_config_set(
+        ["interface 100GE1/0/1", "description to node1 port 1", "quit"], error_pattern=FAILURE
+    )
+    assert "[*sw1-100GE1/0/1]" in output
+    netmiko.commit()
+    assert netmiko.find_prompt() == "<sw1>"
+    assert "Save the configuration successfully" in netmiko.save_config()
+    config = switch.world.read("sw1", "switches")["config"]
+    for kept in ("running", "saved"):
+        assert Tree.from_json(config[kept]).lines(("interface 100GE1/0/1",)) == ["description to node1 port 1"]
+
+
+def test_an_unknown_command_is_noticed(netmiko):
+    with pytest.raises(Exception, match="Invalid input detected at command: dcb nonsense"):
+        netmiko.send_config_set(["dcb nonsense"], error_pattern=FAILURE)
+    netmiko.send_command("clear configuration candidate", expect_string=r"\]")
+    netmiko.exit_config_mode()
+
+
+def test_uncommitted_work_is_gone_after_a_disconnect(switch):
+    with login(switch) as connection:
+        connection.send_config_set(["sysname lost"], error_pattern=FAILURE)
+        connection.send_command("return", expect_string=r"C\(cancel\)")
+        connection.send_command("n", expect_string=r">")
+    with login(switch) as connection:
+        assert connection.find_prompt() == "<sw1>"
+
+
+def test_commit_trial_rolls_back_by_itself(switch):
+    """With the shortest time that the device accepts, brought forward in the world so that nobody waits a minute."""
+    with login(switch) as connection:
+        connection.config_mode()
+        connection.send_command("sysname trial1", expect_string=r"\[\*sw1\]")
+        output = connection.send_command("commit trial 60", expect_string=r"\[~trial1\]")
+        assert "not confirmed in 60 seconds" in output
+        with switch.world.update("sw1", "switches") as document:
+            document["config"]["trial"]["deadline"] = time.time() + 0.3
+        until(lambda: switch.world.read("sw1", "switches")["config"]["trial"] is None, "the trial is over")
+        connection.set_base_prompt()
+        assert connection.base_prompt == "~sw1"
+
+
+def test_reboot_loses_what_was_not_saved(switch):
+    with login(switch) as connection:
+        connection.send_config_set(["interface 100GE1/0/2", "shutdown"], error_pattern=FAILURE)
+        connection.commit()
+        connection.send_command("reboot fast", expect_string=r"\[Y/N\]:")
+        connection.write_channel("y\n")
+        until(lambda: not answers(switch.port), "it goes down")
+    until(lambda: answers(switch.port), "it comes back")
+    with login(switch) as connection:
+        assert "shutdown" not in connection.send_command("display current-configuration interface 100GE1/0/2")
+
+
+def parsed(netmiko: HuaweiVrpv8SSH, command: str) -> list[dict[str, str]]:
+    return parse_output(platform="huawei_vrp", command=command, data=netmiko.send_command(command))
+
+
+def test_ntc_display_device(switch, netmiko):
+    with switch.world.update("sw1", "switches") as document:
+        document["psus"][0]["present"] = False
+        document["fans"][1]["health"] = "Critical"
+    rows = {row["card"]: row for row in parsed(netmiko, "display device")}
+    assert rows["-"]["pid"] == "CE8855-32CQ8BQ"
+    assert rows["-"]["ha_status"] == "Master"
+    assert "PWR1" not in rows
+    assert rows["PWR2"]["alarm_status"] == "Normal"
+    assert rows["FAN2"]["alarm_status"] == "Abnormal"
+
+
+def test_ntc_display_interface_description(netmiko):
+    netmiko.send_config_set(["interface 100GE1/0/1", "description to node1", "shutdown"], error_pattern=FAILURE)
+    netmiko.commit()
+    rows = {row["interface"]: row for row in parsed(netmiko, "display interface description")}
+    assert (rows["100GE1/0/1"]["phy"], rows["100GE1/0/1"]["description"]) == ("*down", "to node1")
+    assert len(rows) == 32 + 8 + 2
+
+
+def test_ntc_display_patch_information(switch, netmiko):
+    with switch.world.update("sw1", "switches") as document:
+        document["patch"] = "V300R023SPH120"
+    (row,) = parsed(netmiko, "display patch-information")
+    assert (row["version"], row["state"]) == ("V300R023SPH120", "Running")
+
+
+def test_ntc_display_interface_brief(netmiko, shared):
+    """The template refuses the legend of this generation, ours and the manual's alike; the table it reads."""
+    capture = (shared / "fixtures/switch/huawei_ce_display_interface_brief.txt").read_text(encoding="utf-8")
+    theirs = capture.split("\n", 2)[2]
+    ours = netmiko.send_command("display interface brief")
+    for text in (theirs, ours):
+        with pytest.raises(TextFSMError):
+            parse_output(platform="huawei_vrp", command="display interface brief", data=text)
+    (table,) = (re.split(r"(?m)^InUti/OutUti.*\n", text)[1] for text in (ours,))
+    rows = {row["interface"]: row for row in parse_output("huawei_vrp", "display interface brief", table)}
+    assert (rows["MEth0/0/0"]["phy"], rows["MEth0/0/0"]["protocol"]) == ("up", "up")
+    assert (rows["NULL0"]["protocol"], rows["100GE1/0/1"]["phy"]) == ("up(s)", "down")
+
+
+def test_ntc_display_version(netmiko):
+    """The template knows VRP up to 8.1xx: "YunShan OS" is none of its lines. Once renamed, the rest is read."""
+    text = netmiko.send_command("display version")
+    with pytest.raises(TextFSMError):
+        parse_output("huawei_vrp", "display version", text)
+    (row,) = parse_output(
+        "huawei_vrp", "display version", text.replace("YunShan OS, Version", "VRP (R) software, Version")
+    )
+    assert row["model"] == "CE8855-32CQ8BQ"
+    assert row["product_version"] == "CE8800 V300R023C00"
+    assert row["uptime"].startswith("0 day")
