@@ -1,4 +1,5 @@
-"""The site file as typed values. A number that is ``None`` was not measured; nothing here judges.
+"""The site file as typed values, as far as they are judged. A number that is ``None`` was not measured.
+
 
 Units are in the names. ``load`` reads ``contract/schema/survey.schema.json`` files and reports every mistake at once.
 """
@@ -24,8 +25,6 @@ class CoolingUnit:
 
 @dataclass(frozen=True)
 class Room:
-    name: str | None = None
-    area_m2: float | None = None
     clear_height_m: float | None = None
     renovated: bool = False
     inlet_celsius: float | None = None
@@ -107,7 +106,6 @@ class Device:
     depth_mm: float | None
     mass_kg: float | None
     max_watts: float | None
-    typical_watts: float | None
     airflow: str | None
     psus_needed: int | None
     cords: tuple[Cord, ...] | None  # None: not surveyed
@@ -206,8 +204,6 @@ def _room(room: dict[str, Any]) -> Room:
     units = cooling.get("units")
     floor = room.get("floor", {})
     return Room(
-        name=room.get("name"),
-        area_m2=room.get("area_m2"),
         clear_height_m=room.get("clear_height_m"),
         renovated=room.get("renovated", False),
         inlet_celsius=room.get("inlet_celsius"),
@@ -257,7 +253,6 @@ def _device(device: dict[str, Any]) -> Device:
         depth_mm=device.get("depth_mm"),
         mass_kg=device.get("mass_kg"),
         max_watts=device.get("max_watts"),
-        typical_watts=device.get("typical_watts"),
         airflow=device.get("airflow"),
         psus_needed=device.get("psus_needed"),
         cords=None if cords is None else tuple(Cord(c["psu"], c["pdu"], c["outlet"]) for c in cords),

@@ -47,7 +47,8 @@ class Trials:
 
     def moves(self, item: Item, devices: list[Device], racks: Iterable[Rack] | None = None) -> list[Move]:
         """As few moves, one after the other, as cure ``item``; each betters it. Empty when that is not reached."""
-        trials, found = self, []
+        trials: Trials = self
+        found: list[Move] = []
         while len(found) < len(devices):
             left = [trials.survey.device(device.name) for device in devices]
             move = trials.move(item, left, racks) or trials._search(left, racks, _betters(item))

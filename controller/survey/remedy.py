@@ -33,7 +33,8 @@ def _text(zh: str, en: str) -> Text:
 
 def _up(number: float, digits: int = 1) -> float:
     """Rounded up, so that the figure named suffices."""
-    return math.ceil(number * 10**digits - 1e-9) / 10**digits
+    factor: int = 10**digits
+    return math.ceil(number * factor - 1e-9) / factor
 
 
 def more_units(present: list[float], redundant: int, needed: float) -> tuple[int, float]:

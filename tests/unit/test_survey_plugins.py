@@ -1,4 +1,4 @@
-"""The action plugins as a playbook uses them: files in the run folder, observations kept, words when a file is wrong."""
+"""The action plugins as a playbook uses them: files in the run folder, observations, words when a file is wrong."""
 
 from __future__ import annotations
 
