@@ -1,6 +1,5 @@
 """The site file as typed values, as far as they are judged. A number that is ``None`` was not measured.
 
-
 Units are in the names. ``load`` reads ``contract/schema/survey.schema.json`` files and reports every mistake at once.
 """
 
