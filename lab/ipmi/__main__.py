@@ -19,28 +19,27 @@ POLL_SECONDS = 0.25  # one stat per node; a cause shows within this time
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.ipmi", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="the twin's state directory")
-    parser.add_argument("--only", action="append", metavar="NODE", help="serve this node only (repeatable)")
     options = parser.parse_args()
     state: Path = options.state.absolute()
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
     try:
-        serve(state, set(options.only or ()), done)
+        serve(state, done)
     except WorldError as error:
         print(f"lab.ipmi: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def serve(state: Path, only: set[str], done: threading.Event) -> None:
+def serve(state: Path, done: threading.Event) -> None:
     """Follow the world until ``done``. Nodes that join it are served, nodes that leave it are stopped."""
     world = World(state / "world")
     world.site()  # a clear error when the twin is not up
     running: dict[str, Simulator] = {}
     try:
         while not done.is_set():
-            names = [name for name in world.names() if not only or name in only]
+            names = world.names()
             for gone in set(running) - set(names):
                 running.pop(gone).stop()
             for name in names:

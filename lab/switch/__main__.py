@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import signal
 import sys
 import threading
@@ -21,6 +22,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.switch", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="the twin's state directory")
     options = parser.parse_args()
+    # Its threads report every client that hangs up, a probe of the port included, with a traceback.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())

@@ -312,6 +312,7 @@ def _rules() -> list[Rule]:
         _show("display device slot <slot>", display.parts),
         _show("display device manufacture-info", display.manufacture_info),
         _show("display device elabel", display.elabel),
+        _show("display device elabel brief", display.elabel_brief),
         _show("display device elabel slot <slot> brief", display.elabel),
         _show("display elabel", display.elabel),
         _show("display device esn", display.esn),

@@ -35,16 +35,16 @@ PHY: Physical
 
 
 def version(device: Device) -> str:
-    """[CR] display version (All views). The BIOS and board lines need facts that the world lacks, so they are few."""
+    """[CR] display version (All views), the product version with its SPC as VRP captures have it. The lines that need
+    facts which the world lacks (BIOS, CPLD) are left out."""
     document = device.read()
     family = re.sub(r"^(CE\d)\d*.*$", r"\g<1>800", document["model"])
-    release = re.match(r"V\d+R\d+C\d+", document["version"])
     uptime = _uptime(device.clock() - device.store.state()["booted"])
     started = _moment(device.store.state()["booted"]).strftime("%Y/%m/%d   %H:%M:%S")
     return "\n".join(
         [
             "Huawei Versatile Routing Platform Software",
-            f"YunShan OS, Version 1.23.0.1 ({family} {release.group() if release else document['version']})",
+            f"YunShan OS, Version 1.23.0.1 ({family} {document['version']})",
             "Copyright (C) 2021-2023 Huawei Technologies Co., Ltd.",
             f"HUAWEI {document['model']} uptime is {uptime}",
             f"Patch Version: {document.get('patch') or '--'}",
@@ -107,6 +107,31 @@ def elabel(device: Device) -> str:
         if part.get("serial"):
             blocks.append(_elabel_block(f"[{part['slot']}]", part.get("model", PSU_MODEL), part["serial"], part))
     return "\n\n\n".join(blocks)
+
+
+def elabel_brief(device: Device) -> str:
+    """[CR] display device elabel brief: every part that is there, "--" for what has no label."""
+    document = device.read()
+    rows = [_label_row("1", "--", document["model"], document)]
+    rows += [_label_row("", fan["slot"], fan.get("model"), fan) for fan in _there(document, "fans")]
+    rows += [_label_row("", psu["slot"], psu.get("model", PSU_MODEL), psu) for psu in _there(document, "psus")]
+    return "\n".join(
+        [
+            f"Equipment SN(ESN): {document['serial']}",
+            "License ESN: --",
+            "-" * 79,
+            "SlotID     Sub    Type                  SN                       P/N",
+            "-" * 79,
+            *rows,
+            "-" * 78,
+        ]
+    )
+
+
+def _label_row(slot: str, sub: str, kind: str | None, part: Mapping[str, Any]) -> str:
+    serial = part.get("serial")
+    shown = kind if serial and kind else "--"
+    return f"{slot:<11}{sub:<7}{shown:<22}{serial or '--':<25}{part.get('part_number') or '--'}"
 
 
 def _elabel_block(title: str, model: str, serial: str, of: Mapping[str, Any]) -> str:

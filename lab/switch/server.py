@@ -24,6 +24,8 @@ BACKLOG = 32
 MAX_VTY = 21  # the manual's maximum
 LOGIN_SECONDS = 60.0
 IDLE_SECONDS = 600.0  # the default of ``idle-timeout``
+# What a client is told before it logs in: as a CloudEngine does it, with the comment that RFC 4253, 4.2 allows.
+VERSION = "SSH-2.0-HUAWEI-1.5 simulated"
 MORE = "  ---- More ----"
 ERASE = f"\x1b[{len(MORE)}D{' ' * len(MORE)}\x1b[{len(MORE)}D"
 
@@ -129,6 +131,7 @@ class Server:
 
     def _serve(self, client: socket.socket) -> None:
         transport = paramiko.Transport(client)
+        transport.local_version = VERSION
         transport.add_server_key(self._key)
         with self._guard:
             self._transports.add(transport)
@@ -151,13 +154,15 @@ class Server:
             transport.close()
 
     def _banner(self) -> str:
-        """Capture of a CE6851 login."""
+        """Capture of a CE6851 login, after the text that ``header shell`` lets a site print: here, what this is."""
         with self._guard:
             online = len(self._transports)
         now = datetime.fromtimestamp(self.device.clock(), UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
+        header = "\nThis switch is simulated." if self.device.world.site().get("simulated") else ""
         return (
-            f"\nInfo: The max number of VTY users is {MAX_VTY}, the number of current VTY users online is {online}, "
-            f"and total number of terminal users online is {online}.\n      The current login time is {now}."
+            f"{header}\nInfo: The max number of VTY users is {MAX_VTY}, the number of current VTY users online is "
+            f"{online}, and total number of terminal users online is {online}.\n"
+            f"      The current login time is {now}."
         )
 
 

@@ -181,5 +181,5 @@ def test_ntc_display_version(netmiko):
         "huawei_vrp", "display version", text.replace("YunShan OS, Version", "VRP (R) software, Version")
     )
     assert row["model"] == "CE8855-32CQ8BQ"
-    assert row["product_version"] == "CE8800 V300R023C00"
+    assert row["product_version"] == "CE8800 V300R023C00SPC500"
     assert row["uptime"].startswith("0 day")

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +76,9 @@ def answers(port: int) -> bool:
         return False
 
 
-def until(true: object, what: str, seconds: float = 10.0) -> None:
+def until(true: Callable[[], object], what: str, seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
-    while not true():  # type: ignore[operator]  # any callable
+    while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.05)
 

@@ -245,26 +245,27 @@ def part_row(output: str, slot: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "cause", "command", "slot", "columns"),
+    ("fault", "command", "row"),
     [
-        ("psus", {"health": "Critical"}, "display device", "PWR2", {2: "Present", 3: "Off", 5: "Abnormal"}),
-        ("psus", {"health": "Warning"}, "display device", "PWR2", {3: "On", 5: "Abnormal"}),
-        ("psus", {"present": False}, "display device", "PWR2", None),
-        ("psus", {"present": False}, "display power", "PWR2", {1: "NO", 3: "N/A"}),
-        ("psus", {"input_connected": False}, "display power", "PWR2", {1: "YES", 3: "NotSupply", 6: "0"}),
-        ("fans", {"health": "Critical"}, "display device", "FAN2", {5: "Abnormal"}),
-        ("fans", {"health": "Critical"}, "display fan", "FAN2", {4: "YES", 6: "Abnormal", 7: "0%(0)"}),
-        ("fans", {"present": False}, "display fan", "FAN2", {4: "NO", 5: "--", 6: "--"}),
-        ("fans", {"present": False}, "display device", "FAN2", None),
+        (("psus", {"health": "Critical"}), "display device", ("PWR2", {2: "Present", 3: "Off", 5: "Abnormal"})),
+        (("psus", {"health": "Warning"}), "display device", ("PWR2", {3: "On", 5: "Abnormal"})),
+        (("psus", {"present": False}), "display device", ("PWR2", None)),
+        (("psus", {"present": False}), "display power", ("PWR2", {1: "NO", 3: "N/A"})),
+        (("psus", {"input_connected": False}), "display power", ("PWR2", {1: "YES", 3: "NotSupply", 6: "0"})),
+        (("fans", {"health": "Critical"}), "display device", ("FAN2", {5: "Abnormal"})),
+        (("fans", {"health": "Critical"}), "display fan", ("FAN2", {4: "YES", 6: "Abnormal", 7: "0%(0)"})),
+        (("fans", {"present": False}), "display fan", ("FAN2", {4: "NO", 5: "--", 6: "--"})),
+        (("fans", {"present": False}), "display device", ("FAN2", None)),
     ],
 )
-def test_hardware_faults_show(cli, switch, request, kind, cause, command, slot, columns):  # noqa: PLR0917 (parameters)
+def test_hardware_faults_show(cli, switch, fault, command, row):
+    (kind, cause), (slot, columns) = fault, row
     healthy = part_row(enter(cli, command), slot)
     damage(switch, kind, 1, **cause)
-    row = part_row(enter(cli, command), slot)
+    shown = part_row(enter(cli, command), slot)
     assert healthy
-    assert row != healthy
-    assert row == [] if columns is None else {i: row[i] for i in columns} == columns
+    assert shown != healthy
+    assert shown == [] if columns is None else {place: shown[place] for place in columns} == columns
 
 
 def test_the_other_supply_carries_the_load(cli, switch):
@@ -313,6 +314,11 @@ def test_identity(cli, switch):
     assert f"HUAWEI {truth['model']} uptime" in enter(cli, "display version")
     assert truth["serial"] in enter(cli, "display device manufacture-info")
     assert f"BarCode={truth['serial']}" in enter(cli, "display device elabel slot 1 brief")
+    brief = enter(cli, "display device elabel brief")
+    assert f"Equipment SN(ESN): {truth['serial']}" in brief
+    assert part_row(brief, "1")[2:] == [truth["model"], truth["serial"], truth["part_number"]]
+    assert part_row(brief, "PWR1")[2] == truth["psus"][0]["serial"]
+    assert part_row(brief, "FAN1")[1:] == ["--", "--", "--"]
     assert enter(cli, "display esn") == f" ESN of slot 1: {truth['serial']}"
 
 

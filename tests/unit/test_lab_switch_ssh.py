@@ -61,7 +61,10 @@ class Screen:
 def screen(switch):
     with client(switch) as made:
         screen = Screen(made.invoke_shell())
-        assert "The current login time is" in screen.until("<sw1>")
+        greeting = screen.until("<sw1>")
+        assert "The current login time is" in greeting
+        assert "simulated" in made.get_transport().remote_version
+        assert "This switch is simulated." in greeting  # whoever reads it must be able to say so in evidence
         yield screen
 
 
@@ -184,6 +187,13 @@ def test_a_second_service_says_that_the_port_is_taken(switch):
     )
     assert done.returncode == 1
     assert "Address already in use" in done.stderr
+
+
+def test_probes_leave_no_noise_in_its_log(switch):
+    for _ in range(3):
+        assert answers(switch.port)
+    time.sleep(0.5)
+    assert "Traceback" not in switch.log
 
 
 def test_the_password_is_not_in_its_log(switch):
