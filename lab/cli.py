@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from lab.supervise import Supervisor, marked_environment
 from lab.up import SERVICES, Progress, down, up, wanted_settings
 from lab.world import WorldError
 
+SETTLE_SECONDS = 5
 DESCRIPTION = """\
 The npuforge twin: a simulated site of Ascend servers (real Linux in containers, with BMCs that speak
 Redfish and IPMI) and a switch. Playbooks cannot tell it from a real one; it can be broken on purpose.
@@ -157,8 +160,10 @@ def _run(options: argparse.Namespace, state: State) -> int:
     engine = faults.Engine(state.world)
     if options.command == "break":
         print("\n".join(engine.plant(options.subject, options.fault)))
+        _settle(state)
     elif options.command == "heal":
         print("\n".join(_heal(engine, options)))
+        _settle(state)
     elif options.command == "power":
         kind, node = engine.subject(options.node)
         if kind != "nodes":
@@ -166,6 +171,15 @@ def _run(options: argparse.Namespace, state: State) -> int:
         power.apply(state.world, node, NAMES[options.action], power.PodmanBackend(settings.site))
         print(f"{node}: {state.world.read(node)['power']}")
     return 0
+
+
+def _settle(state: State) -> None:
+    """Wait until the BMCs show the change, so that whoever reads them next sees it; not at all when they are down."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        channel.settimeout(SETTLE_SECONDS)
+        channel.connect(str(state.run / "bmc-control.sock"))
+        channel.sendall(b"settle\n")
+        channel.recv(64)
 
 
 def _heal(engine: faults.Engine, options: argparse.Namespace) -> list[str]:

@@ -54,8 +54,8 @@ def _password() -> str:
             return password
 
 
-def ensure_keys(state: State, hosts: Mapping[str, str], inventory: Path) -> None:
-    """The key of user ``deploy``, one host key per host, and ``known_hosts`` (state and inventory).
+def ensure_keys(state: State, hosts: Mapping[str, str]) -> None:
+    """The key of user ``deploy``, one host key per host, ``known_hosts``, and an ssh_config(5) that names the hosts.
 
     ``hosts``: name -> what a client may dial, as known_hosts writes it: ``10.77.0.11,node1``, ``[127.77.2.1]:2222``.
     The keys are made before a node boots, so that the first connection is already checked.
@@ -65,10 +65,26 @@ def ensure_keys(state: State, hosts: Mapping[str, str], inventory: Path) -> None
     for name, dialled in hosts.items():
         public = _ensure_key(host_key(state, name), f"root@{name}")
         lines.append(f"{dialled} {' '.join(public.split()[:2])}")
-    text = "\n".join(lines) + "\n"
-    for path in (state.ssh / "known_hosts", inventory / "known_hosts"):
+    for path, text in (
+        (state.ssh / "known_hosts", "\n".join(lines) + "\n"),
+        (state.ssh / "config", _ssh_config(state, hosts)),
+    ):
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_atomic(path, text, 0o644)
+
+
+def _ssh_config(state: State, hosts: Mapping[str, str]) -> str:
+    """For people and test tools: ``ssh -F <state>/ssh/config node1``."""
+    blocks = [
+        f"Host {name}\n  HostName {dialled.split(',', maxsplit=1)[0]}\n"
+        for name, dialled in hosts.items()
+        if not dialled.startswith("[")  # the switch has no account of ours
+    ]
+    common = (
+        f"Host *\n  User {USER}\n  IdentityFile {state.ssh / 'id_ed25519'}\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {state.ssh / 'known_hosts'}\n  StrictHostKeyChecking yes\n"
+    )
+    return "".join([*blocks, common])
 
 
 def host_key(state: State, name: str) -> Path:
@@ -144,5 +160,4 @@ def _stamp(key: bytes, plain: str, target: Path) -> str:
 
 def forget_inventory(inventory: Path) -> None:
     """Remove what ``up`` wrote into an inventory; without the state directory it opens nothing any more."""
-    for path in (inventory / "known_hosts", inventory / "group_vars" / "all" / "vault.yml"):
-        path.unlink(missing_ok=True)
+    (inventory / "group_vars" / "all" / "vault.yml").unlink(missing_ok=True)

@@ -12,6 +12,8 @@ from typing import Any
 
 Document = dict[str, Any]
 
+# Raised whenever a key is added that the simulators rely on: a world of another shape is made anew by "up".
+SHAPE = 2
 NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
 
 
@@ -44,6 +46,7 @@ def build_site(plan: Plan) -> tuple[Document, list[Document], list[Document]]:
     site = {
         "name": plan.name,
         "simulated": True,
+        "shape": SHAPE,
         "nodes": [node["name"] for node in nodes],
         "switches": [switch["name"] for switch in switches],
         "node_network": f"{plan.node_network}.0/24",
@@ -65,6 +68,7 @@ def build_node(plan: Plan, number: int) -> Document:
         "serial": f"2102314TWN10P0000{tail}",
         "part_number": "02314TWN",
         "board": {"serial": f"024TWN10P0000{tail}", "part_number": "03024TWN", "model": "IT21SK4E"},
+        "smbios": {"serial": f"2102314TWN10P0000{tail}"},  # what the host's firmware says; the BMC keeps its own copy
         "asset_tag": f"TWIN-{tail}",
         "uuid": str(uuid.uuid5(NAMESPACE, f"node{number}")),
         "address": f"{plan.node_network}.{10 + number}",

@@ -101,7 +101,7 @@ class State:
         write_atomic(self._settings, json.dumps(asdict(settings), indent=1) + "\n", 0o644)
 
     def inventory(self, settings: Settings) -> Path:
-        """The folder that gets ``known_hosts`` and the vault: the checkout's for the site ``twin``, else our own."""
+        """The folder that gets the vault: the checkout's for the site ``twin``, else our own."""
         return CHECKOUT / "inventory" / "twin" if settings.site == DEFAULT_SITE else self.root / "inventory"
 
     def make_folders(self) -> None:

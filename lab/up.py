@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lab import credentials, pki, readiness
-from lab.hardware import build_site
+from lab.hardware import SHAPE, build_site
 from lab.nodes import image, repo
 from lab.nodes.containers import Nodes
 from lab.nodes.podman import Podman, check_machine, need_root
@@ -128,7 +128,7 @@ def _raise(state: State, settings: Settings, progress: Progress, supervisor: Sup
     hosts |= {s["name"]: f"[{s['address']}]:{s['port']},[{s['name']}]:{s['port']}" for s in switches}
     inventory = state.inventory(settings)
     secrets = credentials.ensure_secrets(state)
-    credentials.ensure_keys(state, hosts, inventory)
+    credentials.ensure_keys(state, hosts)
     written = credentials.ensure_vault(state, secrets, inventory)
     pki.ensure(state.root, nodes)
     progress.say(f"secrets, SSH keys, certificates: ready; vault: {'written' if written else 'current'}")
@@ -145,10 +145,12 @@ def _raise(state: State, settings: Settings, progress: Progress, supervisor: Sup
 
 
 def _ensure_world(state: State, settings: Settings) -> str:
-    if not state.world.exists:
+    stale = state.world.exists and state.world.site().get("shape") != SHAPE
+    if stale or not state.world.exists:
         site, nodes, switches = build_site(settings.plan())
         state.world.create(site, nodes, switches)
-        return f"created, {len(nodes)} nodes and {len(switches)} switch"
+        why = " (it was of an older version of the lab)" if stale else ""
+        return f"created, {len(nodes)} nodes and {len(switches)} switch{why}"
     planted = sum(len(state.world.read(name)["faults"]) for name in state.world.names())
     return f"kept, {planted} faults planted" if planted else "kept"
 

@@ -51,7 +51,7 @@ async def serve(state: Path, nodes: str | None, backend: str, latency: float | N
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, done.set)
-    control = Control(state / "run" / "bmc-control.sock", fleet.bmcs)
+    control = Control(state / "run" / "bmc-control.sock", fleet.bmcs, fleet.settle)
     await fleet.start()
     try:
         await control.start()

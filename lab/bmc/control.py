@@ -8,6 +8,7 @@ A unix socket; one line there, one line back, then it is closed::
     node1 set boot pxe         ok
     node1 reset | cycle        ok
     node1 shutdown             ok
+    settle                     ok, once every BMC shows what the world holds
 
 A line that cannot be carried out is answered ``error: <why>``. What was asked goes on when the asker hangs up early.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from lab.bmc.device import Bmc, Refused
@@ -30,11 +31,12 @@ LINE_SECONDS = 10
 
 
 class Control:
-    """Serves the control socket at ``path`` (mode 0600) for these BMCs."""
+    """Serves the control socket at ``path`` (mode 0600) for these BMCs; ``settle`` is ``Fleet.settle``."""
 
-    def __init__(self, path: Path, bmcs: Mapping[str, Bmc]) -> None:
+    def __init__(self, path: Path, bmcs: Mapping[str, Bmc], settle: Callable[[], Awaitable[None]]) -> None:
         self.path = path
         self.bmcs = bmcs
+        self.settle = settle
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -66,6 +68,9 @@ class Control:
 
     async def obey(self, words: list[str]) -> str:
         """Carry out one request. ValueError, Refused or WorldError: it cannot be done."""
+        if words == ["settle"]:
+            await self.settle()
+            return "ok"
         bmc = self.bmcs.get(words[0]) if words else None
         if bmc is None:
             raise ValueError(f"no BMC {words[0]!r}" if words else "empty request")

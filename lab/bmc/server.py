@@ -129,6 +129,7 @@ class Fleet:
         names = list(nodes) if nodes is not None else world.names()
         self.bmcs = {name: Bmc(world, name, backend, password, self.executor) for name in names}
         self.listeners = {name: Listener(self, bmc) for name, bmc in self.bmcs.items()}
+        self.rounds = 0  # how often all BMCs have been brought in line with the world
         self._work: list[asyncio.Task[None]] = []
         self._client: aiohttp.ClientSession | None = None
 
@@ -173,6 +174,12 @@ class Fleet:
             await self._client.close()
         self.executor.shutdown(wait=False, cancel_futures=True)
 
+    async def settle(self) -> None:
+        """Return when every BMC shows what the world held at the call: one round may have begun before it."""
+        wanted = self.rounds + 2
+        while self.rounds < wanted:
+            await asyncio.sleep(TICK_SECONDS / 10)
+
     async def _follow(self) -> None:
         while True:
             for name, bmc in self.bmcs.items():
@@ -182,6 +189,7 @@ class Fleet:
                 except (WorldError, OSError, ValueError, KeyError, TypeError) as problem:
                     # One node's damaged document or busy port must not stop the others; the next tick tries again.
                     LOGGER.warning("%s: %s: %s", name, type(problem).__name__, problem)
+            self.rounds += 1
             await asyncio.sleep(TICK_SECONDS)
 
     async def _reconcile(self) -> None:

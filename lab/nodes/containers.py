@@ -149,6 +149,8 @@ class Nodes:
             *("--mac-address", node["nics"][0]["ports"][0]["mac"]),
             *(part for key, value in labels.items() for part in ("--label", f"{key}={value}")),
             *("--volume", f"{repo.path()}:/srv/repo:ro"),
+            # The truth that the simulated tools read; it is a folder because its files are replaced, not written.
+            *("--volume", f"{self.state.world.root / 'nodes'}:/opt/npuforge-twin/nodes:ro"),
             *(image.name(), "/sbin/init"),
         )
         key = credentials.host_key(self.state, node["name"])

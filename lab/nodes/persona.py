@@ -11,7 +11,9 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+TOOLS = Path(__file__).parent / "tools"
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo"),
     *("python3", "python3-dnf", "dnf", "rpm"),
@@ -59,6 +61,8 @@ FILES: Mapping[str, str] = {
     ),
     # The container shares the machine's clock and its /proc/sys: chronyd answers, but never sets the clock (-x).
     "etc/default/chrony": 'DAEMON_OPTS="-F 1 -x"\n',
+    # Programs that look into hardware which the twin only simulates; the real ones would see the machine below it.
+    **{f"usr/sbin/{tool.name}": tool.read_text(encoding="utf-8") for tool in sorted(TOOLS.iterdir())},
 }
 
 # Runs in the new root (sh, $1 = its path) after the packages are in and before it is packed.
@@ -73,6 +77,7 @@ mkdir -p var/lib/rpm
 chroot . rpm -i --force-debian --nosignature /root/npuforge-twin-release.rpm
 rm root/npuforge-twin-release.rpm
 chmod 0440 etc/sudoers.d/wheel
+chmod 0755 usr/sbin/dmidecode
 chroot . systemctl enable ssh.service chrony.service >/dev/null 2>&1
 chroot . systemctl mask dpkg-db-backup.timer >/dev/null 2>&1
 mkdir -p srv/repo

@@ -67,7 +67,7 @@ class Lab:
     def ssh(
         self, number: int, command: str, known_hosts: Path | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        known = known_hosts or self.state.root / "inventory" / "known_hosts"
+        known = known_hosts or self.state.root / "ssh" / "known_hosts"
         return subprocess.run(
             [
                 *("ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"),
@@ -193,7 +193,7 @@ def test_ansible_sees_openeuler_with_dnf(lab: Lab, tmp_path: Path) -> None:
     common = {
         "ansible_user": "deploy",
         "ansible_ssh_private_key_file": str(lab.state.ssh / "id_ed25519"),
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={lab.state.root}/inventory/known_hosts",
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={lab.state.root}/ssh/known_hosts",
         "ansible_become_password": "{{ vault_become_password }}",
     }
     inventory = lab.state.root / "inventory" / "hosts.yml"

@@ -290,7 +290,7 @@ class Line:
 def control(tmp_path: Path) -> Iterator[tuple[Line, Client, World]]:
     world = make_world(tmp_path, nodes=1, dialect="openubmc")
     fleet = Fleet(world, tmp_path, power.WorldBackend(), password=PASSWORD, ephemeral=True)
-    served = Control(tmp_path / "run" / "c.sock", fleet.bmcs)
+    served = Control(tmp_path / "run" / "c.sock", fleet.bmcs, fleet.settle)
     with running(fleet) as started:
         loop = started.listeners["node1"]._runner.server._loop  # type: ignore[union-attr]  # it listens, so it has one
         asyncio.run_coroutine_threadsafe(served.start(), loop).result(10)
@@ -317,6 +317,18 @@ def test_the_control_socket_and_redfish_are_one_power_button(control: tuple[Line
     assert world.read("node1")["booted_from"] == "Pxe"
     assert line.ask("node1 shutdown") == "ok"
     assert line.ask("node1 get power") == "0"
+
+
+def test_settle_answers_when_the_listener_follows_the_world(control: tuple[Line, Client, World]) -> None:
+    line, client, world = control
+    for dead in (True, False):
+        with world.update("node1") as node:
+            node["bmc"]["dead"] = dead
+        assert line.ask("settle") == "ok"
+        if dead:
+            with pytest.raises(OSError, match="refused"):
+                client.get(SYSTEM)
+    assert client.get(SYSTEM)["PowerState"] == "On"
 
 
 @pytest.mark.parametrize(

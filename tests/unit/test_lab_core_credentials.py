@@ -64,18 +64,19 @@ def test_damaged_secrets_are_an_error(state: State) -> None:
         credentials.ensure_secrets(state)
 
 
-def test_keys_and_known_hosts_are_read_by_another_implementation(state: State, tmp_path: Path) -> None:
-    inventory = tmp_path / "inventory"
-    credentials.ensure_keys(state, HOSTS, inventory)
-    known = paramiko.HostKeys(str(inventory / "known_hosts"))
+def test_keys_and_known_hosts_are_read_by_another_implementation(state: State) -> None:
+    credentials.ensure_keys(state, HOSTS)
+    known = paramiko.HostKeys(str(state.ssh / "known_hosts"))
     for host, name in (("10.77.0.11", "node1"), ("node1", "node1"), ("[127.77.2.1]:2222", "sw1")):
         path = credentials.host_key(state, name)
         assert mode(path) == 0o600
         assert known.check(host, paramiko.Ed25519Key.from_private_key_file(str(path)))
     assert not known.check("10.77.0.11", paramiko.Ed25519Key.from_private_key_file(str(state.ssh / "id_ed25519")))
-    assert (state.ssh / "known_hosts").read_text() == (inventory / "known_hosts").read_text()
+    config = paramiko.SSHConfig.from_path(str(state.ssh / "config"))
+    assert config.lookup("node1")["hostname"] == "10.77.0.11"
+    assert config.lookup("node1")["stricthostkeychecking"] == "yes"
     before = {path: path.read_bytes() for path in state.ssh.iterdir()}
-    credentials.ensure_keys(state, HOSTS, inventory)
+    credentials.ensure_keys(state, HOSTS)
     assert {path: path.read_bytes() for path in state.ssh.iterdir()} == before
 
 
