@@ -13,7 +13,7 @@ from typing import Any
 Document = dict[str, Any]
 
 # Raised whenever a key is added that the simulators rely on: a world of another shape is made anew by "up".
-SHAPE = 2
+SHAPE = 3
 NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
 
 
@@ -227,10 +227,16 @@ def build_node(plan: Plan, number: int) -> Document:
 
 
 def build_switch(plan: Plan) -> Document:
+    """The healthy switch: 32 ports of 400GE, split in two lanes of 200GE as far as NPUs are plugged in.
+
+    The model and its ports (32 of 400GE, 2 of 10GE) are those of a public list of switches for AI clusters; serial and
+    part numbers are made up. From memory, never seen on a device: the model of the power supplies and their watts, the
+    number of fans, all speeds, and what the switch draws.
+    """
     return {
         "name": "sw1",
         "manufacturer": "Huawei",
-        "model": "CE8855-32CQ8BQ",
+        "model": "CE9855-32DQ",
         "serial": "2102353TWNCE10000001",
         "part_number": "02353TWN",
         "version": "V300R023C00SPC500",
@@ -238,10 +244,43 @@ def build_switch(plan: Plan) -> Document:
         "port": plan.switch_port,
         "user": "npuforge",
         "power": "on",
-        "psus": [{"slot": f"PWR{i}", "present": True, "health": "OK", "serial": f"2102PWR000{i}"} for i in (1, 2)],
-        "fans": [{"slot": f"FAN{i}", "present": True, "health": "OK"} for i in range(1, 5)],
+        "dead": False,  # answers nothing although it has power
+        "power_watts": 700,
+        "psus": [
+            {
+                "slot": f"PWR{i}",
+                "present": True,
+                "input_connected": True,
+                "health": "OK",
+                "model": "PAC2000S12-CB",
+                "serial": f"2102PWR000{i}",
+                "capacity_watts": 2000,
+            }
+            for i in (1, 2)
+        ],
+        "fans": [
+            {"slot": f"FAN{i}", "present": True, "health": "OK", "rpm": 10500, "max_rpm": 25000} for i in range(1, 7)
+        ],
+        "ports": _switch_ports(plan.nodes),
         "faults": {},
     }
+
+
+def _switch_ports(nodes: int) -> list[Document]:
+    """Two NPUs to a 400GE port, node after node, as in the cabling table; nodes that find no port have none."""
+    ports: list[Document] = []
+    for number in range(1, 33):
+        name, node = f"400GE1/0/{number}", (number - 1) // 4 + 1
+        if node > nodes:
+            ports.append({"name": name, "speed_mbps": 400000, "link": "down", "neighbor": None})
+            continue
+        for lane in (1, 2):
+            npu = (number - 1) % 4 * 2 + lane
+            neighbor = {"device": f"node{node}", "interface": f"NPU{npu}"}
+            ports.append({"name": f"{name}:{lane}", "speed_mbps": 200000, "link": "up", "neighbor": neighbor})
+    for number in (1, 2):
+        ports.append({"name": f"10GE1/0/{number}", "speed_mbps": 10000, "link": "down", "neighbor": None})
+    return ports
 
 
 def mac(node: int, port: int) -> str:

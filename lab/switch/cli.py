@@ -310,7 +310,6 @@ def _rules() -> list[Rule]:
         _show("display version", display.version),
         _show("display device", display.parts),
         _show("display device slot <slot>", display.parts),
-        _show("display device manufacture-info", display.manufacture_info),
         _show("display device elabel", display.elabel),
         _show("display device elabel brief", display.elabel_brief),
         _show("display device elabel slot <slot> brief", display.elabel),

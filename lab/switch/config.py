@@ -19,6 +19,7 @@ SYSTEM: Path = ()
 # examples of the CE6800 V300R023 guide). What is not listed comes last, in the order of its first entry.
 SECTIONS = (
     "sysname",
+    "port split",
     "dcb",
     "qos",
     "diffserv",

@@ -17,8 +17,6 @@ from lab.world import World
 Document = Mapping[str, Any]
 
 MANAGEMENT = "MEth0/0/0"
-# Huawei's model names say what the ports are: CE8855-32CQ8BQ has 32 of 100GE and 8 of 200GE.
-PORT_TYPES = {"S": "25GE", "CQ": "100GE", "BQ": "200GE", "DQ": "400GE"}
 
 
 @dataclass(frozen=True)
@@ -68,12 +66,9 @@ class Device:
 
 
 def ports(document: Document) -> list[str]:
-    """The service ports that the model's name promises, numbered per type from 1."""
-    names = []
-    for count, letters in re.findall(r"(\d+)([A-Z]+)", document["model"].partition("-")[2]):
-        if letters in PORT_TYPES:
-            names += [f"{PORT_TYPES[letters]}1/0/{number}" for number in range(1, int(count) + 1)]
-    return names
+    """The service ports. A port that is split is there as its lanes only, 400GE1/0/1:1 and 400GE1/0/1:2 ([CR] port
+    split: "the original interface does not exist")."""
+    return [port["name"] for port in document["ports"]]
 
 
 def interfaces(document: Document) -> list[str]:
@@ -81,16 +76,38 @@ def interfaces(document: Document) -> list[str]:
 
 
 def link(document: Document, name: str) -> Mapping[str, Any] | None:
-    """What is plugged in: an entry ``{"name", "link": "up"|"down", "neighbor": {"device", "interface"}|null}`` of the
-    document's optional list ``ports``."""
-    return next((port for port in document.get("ports", []) if port["name"] == name), None)
+    """What is plugged in: ``{"name", "speed_mbps", "link": "up"|"down", "neighbor": {"device", "interface"}|null}``."""
+    return next((port for port in document["ports"] if port["name"] == name), None)
+
+
+def splits(document: Document) -> list[str]:
+    """The configuration lines that split the ports as they are split, one for each run of neighbours split alike."""
+    lanes: dict[str, list[int]] = {}
+    for port in document["ports"]:
+        whole, colon, _ = port["name"].partition(":")
+        if colon:
+            lanes.setdefault(whole, []).append(port["speed_mbps"] // 1000)
+    runs: list[tuple[list[str], list[int]]] = []
+    for whole, speeds in lanes.items():
+        start, _, number = whole.rpartition("/")
+        if runs and runs[-1][1] == speeds and runs[-1][0][-1] == f"{start}/{int(number) - 1}":
+            runs[-1][0].append(whole)
+        else:
+            runs.append(([whole], speeds))
+    return [
+        f"port split dimension interface {f'{names[0]} to {names[-1]}' if len(names) > 1 else names[0]} "
+        f"split-type {len(speeds)}*{speeds[0]}GE"
+        for names, speeds in runs
+    ]
 
 
 def factory(document: Document) -> Tree:
-    """The configuration with which the switch is delivered to the site: named, reachable, LLDP on, no RoCE."""
+    """The configuration with which the switch is delivered to the site: named, reachable, ports split, LLDP on, no
+    RoCE. The command that splits a port is not taught (``settings``): it deletes interfaces and makes others."""
     address = f"ip address {document['address']} 255.255.255.0"
     edits = [
         Edit("set", SYSTEM, "sysname", f"sysname {document['name']}"),
+        *(Edit("set", SYSTEM, line, line) for line in splits(document)),
         Edit("set", SYSTEM, "lldp enable", "lldp enable"),
         Edit("set", (f"interface {MANAGEMENT}",), "ip address", address),
         *(Edit("enter", (f"interface {name}",)) for name in interfaces(document)),

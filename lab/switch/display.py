@@ -14,10 +14,7 @@ from lab.switch.config import SYSTEM, Path, Tree, changes
 from lab.switch.device import MANAGEMENT, Alarm, Device, interfaces, link, ports, supplies
 
 RULE = "-" * 80
-# What the world does not say of these parts; a site gives its own in the switch's document.
-PSU_MODEL, PSU_RATED_WATTS, PSU_VOLTS = "PAC1K2S12-CB", 1200, 12.0
-FAN_RPM, FAN_FULL_RPM = 10500, 25000
-DEVICE_WATTS = 380
+PSU_VOLTS = 12.0
 LLDP_EXPIRY_SECONDS = 120
 
 INTERFACE_LEGEND = """\
@@ -54,7 +51,7 @@ def version(device: Device) -> str:
             "Memory      Size    : 4096 M bytes",
             "Flash       Size    : 2048 M bytes",
             f"{document['model']} version information:",
-            "1.PCB       Version : CEM32CQ8BQ VER A",
+            f"1.PCB       Version : CEM{document['model'].partition('-')[2]} VER A",
             "2.MAB       Version : 0",
             f"3.Board     Type    : {document['model']}",
         ]
@@ -71,7 +68,7 @@ def parts(device: Device) -> str:
         _part_row("", f["slot"], f.get("model", "FAN"), supplies(f) and _sound(f)) for f in _there(document, "fans")
     ]
     rows += [
-        _part_row("", p["slot"], p.get("model", PSU_MODEL), supplies(p) and _sound(p), power=supplies(p))
+        _part_row("", p["slot"], p["model"], supplies(p) and _sound(p), power=supplies(p))
         for p in _there(document, "psus")
     ]
     return "\n".join([f"{document['model']}'s Device status:", RULE, header, RULE, *rows, RULE])
@@ -84,37 +81,23 @@ def _part_row(slot: str, card: str, kind: str, normal: bool, *, primary: str = "
     )
 
 
-def manufacture_info(device: Device) -> str:
-    """Capture of a CE5850 (display device manufacture-info): slot row, then the cards with a serial number."""
-    document = device.read()
-    rule = "-" * 76
-    rows = [f"{'1':<11}{'--':<7}{document['model']:<19}{document['serial']:<25}{_manufactured(document)}"]
-    for kind, model in (("fans", "FAN"), ("psus", PSU_MODEL)):
-        rows += [
-            f"{'':<8}{part['slot']:<7}{part.get('model', model):<22}{part['serial']:<25}{_manufactured(part)}"
-            for part in _there(document, kind)
-            if part.get("serial")
-        ]
-    header = "Slot       Card   Type               Serial-number            Manu-date"
-    return "\n".join([rule, header, rule, *rows, rule])
-
-
 def elabel(device: Device) -> str:
     """[CR] display device elabel slot 1 brief."""
     document = device.read()
     blocks = [_elabel_block("[1]", document["model"], document["serial"], document)]
     for part in _there(document, "psus"):
         if part.get("serial"):
-            blocks.append(_elabel_block(f"[{part['slot']}]", part.get("model", PSU_MODEL), part["serial"], part))
+            blocks.append(_elabel_block(f"[{part['slot']}]", part["model"], part["serial"], part))
     return "\n\n\n".join(blocks)
 
 
 def elabel_brief(device: Device) -> str:
-    """[CR] display device elabel brief: every part that is there, "--" for what has no label."""
+    """[CR] display device elabel brief: every part that is there, "--" for what has no label. It is what [CR] has for
+    serial numbers: ``display device manufacture-info`` is of older generations (CE5850 captures) and refused here."""
     document = device.read()
     rows = [_label_row("1", "--", document["model"], document)]
     rows += [_label_row("", fan["slot"], fan.get("model"), fan) for fan in _there(document, "fans")]
-    rows += [_label_row("", psu["slot"], psu.get("model", PSU_MODEL), psu) for psu in _there(document, "psus")]
+    rows += [_label_row("", psu["slot"], psu["model"], psu) for psu in _there(document, "psus")]
     return "\n".join(
         [
             f"Equipment SN(ESN): {document['serial']}",
@@ -185,9 +168,9 @@ def power(device: Device) -> str:
     feeding = sum(1 for psu in document["psus"] if supplies(psu))
     rows = []
     for index, psu in enumerate(document["psus"]):
-        watts = round(document.get("power_watts", DEVICE_WATTS) / feeding) if supplies(psu) else 0
+        watts = round(document["power_watts"] / feeding) if supplies(psu) else 0
         volts = PSU_VOLTS if supplies(psu) else 0.0
-        rated = psu.get("capacity_watts", PSU_RATED_WATTS)
+        rated = psu["capacity_watts"]
         slot = "1" if index == 0 else ""
         if psu["present"]:
             state = "Supply" if supplies(psu) else "NotSupply"
@@ -221,9 +204,9 @@ def fan(device: Device) -> str:
             columns = f"{'NO':<13}{'--':<14}{'--':<12}{'--':<13}{'--':<10}--"
             rows.append(f"   {slot:<8}{item['slot']:<11}{'[ 1 ]':<12}{columns}")
             continue
-        rpm = item.get("rpm", FAN_RPM) if supplies(item) else 0
+        rpm = item["rpm"] if supplies(item) else 0
         status = "Normal" if supplies(item) and _sound(item) else "Abnormal"
-        speed = f"{round(100 * rpm / FAN_FULL_RPM)}%({rpm})"
+        speed = f"{round(100 * rpm / item['max_rpm'])}%({rpm})"
         columns = f"{'YES':<13}{'YES':<14}{status:<12}{speed:<13}{'Auto':<10}Front-to-Back"
         rows.append(f"   {slot:<8}{item['slot']:<11}{'[ 1 ]':<12}{columns}")
         rows.append(f"{'':<24}{'1':<49}{rpm}")

@@ -66,7 +66,7 @@ class Login(paramiko.ServerInterface):
 
 
 class Server:
-    """Serves one switch until ``stop``. A switch without power, or one that boots, has its port closed."""
+    """Serves one switch until ``stop``. Its port is closed while it has no power, is dead, or boots."""
 
     def __init__(self, device: Device, key: paramiko.PKey, password: Callable[[], str], say: Say) -> None:
         self.device = device
@@ -94,11 +94,11 @@ class Server:
             self.device.store.reboot()
             self._closed_until = time.monotonic() + REBOOT_SECONDS
         document = self.device.read()
-        on = document["power"] == "on" and time.monotonic() >= self._closed_until
+        on = document["power"] == "on" and not document["dead"] and time.monotonic() >= self._closed_until
         if on and self._listener is None:
             self._open(document["address"], document["port"])
         elif not on and self._listener is not None:
-            self._say(f"{self.device.name}: is off")
+            self._say(f"{self.device.name}: {'is dead' if document['dead'] else 'is off'}")
             self._close()
 
     def stop(self) -> None:

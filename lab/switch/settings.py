@@ -62,5 +62,5 @@ def kind_of(path: Path) -> str:
 
 
 def prompt_suffix(path: Path) -> str:
-    """What the prompt shows of a view: ``[~sw1-100GE1/0/1]``."""
+    """What the prompt shows of a view: ``[~sw1-400GE1/0/1:1]``."""
     return "".join(f"-{header.removeprefix('interface ')}" for header in path)

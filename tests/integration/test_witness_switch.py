@@ -74,15 +74,15 @@ def test_long_output_comes_whole(netmiko):
 
 def test_configure_commit_save(switch, netmiko):
     output = netmiko.send_config_set(
-        ["interface 100GE1/0/1", "description to node1 port 1", "quit"], error_pattern=FAILURE
+        ["interface 400GE1/0/1:1", "description to node1 port 1", "quit"], error_pattern=FAILURE
     )
-    assert "[*sw1-100GE1/0/1]" in output
+    assert "[*sw1-400GE1/0/1:1]" in output
     netmiko.commit()
     assert netmiko.find_prompt() == "<sw1>"
     assert "Save the configuration successfully" in netmiko.save_config()
     config = switch.world.read("sw1", "switches")["config"]
     for kept in ("running", "saved"):
-        assert Tree.from_json(config[kept]).lines(("interface 100GE1/0/1",)) == ["description to node1 port 1"]
+        assert Tree.from_json(config[kept]).lines(("interface 400GE1/0/1:1",)) == ["description to node1 port 1"]
 
 
 def test_an_unknown_command_is_noticed(netmiko):
@@ -117,14 +117,14 @@ def test_commit_trial_rolls_back_by_itself(switch):
 
 def test_reboot_loses_what_was_not_saved(switch):
     with login(switch) as connection:
-        connection.send_config_set(["interface 100GE1/0/2", "shutdown"], error_pattern=FAILURE)
+        connection.send_config_set(["interface 400GE1/0/1:2", "shutdown"], error_pattern=FAILURE)
         connection.commit()
         connection.send_command("reboot fast", expect_string=r"\[Y/N\]:")
         connection.write_channel("y\n")
         until(lambda: not answers(switch.port), "it goes down")
     until(lambda: answers(switch.port), "it comes back")
     with login(switch) as connection:
-        assert "shutdown" not in connection.send_command("display current-configuration interface 100GE1/0/2")
+        assert "shutdown" not in connection.send_command("display current-configuration interface 400GE1/0/1:2")
 
 
 def parsed(netmiko: HuaweiVrpv8SSH, command: str) -> list[dict[str, str]]:
@@ -136,7 +136,7 @@ def test_ntc_display_device(switch, netmiko):
         document["psus"][0]["present"] = False
         document["fans"][1]["health"] = "Critical"
     rows = {row["card"]: row for row in parsed(netmiko, "display device")}
-    assert rows["-"]["pid"] == "CE8855-32CQ8BQ"
+    assert rows["-"]["pid"] == "CE9855-32DQ"
     assert rows["-"]["ha_status"] == "Master"
     assert "PWR1" not in rows
     assert rows["PWR2"]["alarm_status"] == "Normal"
@@ -144,11 +144,11 @@ def test_ntc_display_device(switch, netmiko):
 
 
 def test_ntc_display_interface_description(netmiko):
-    netmiko.send_config_set(["interface 100GE1/0/1", "description to node1", "shutdown"], error_pattern=FAILURE)
+    netmiko.send_config_set(["interface 400GE1/0/1:1", "description to node1", "shutdown"], error_pattern=FAILURE)
     netmiko.commit()
     rows = {row["interface"]: row for row in parsed(netmiko, "display interface description")}
-    assert (rows["100GE1/0/1"]["phy"], rows["100GE1/0/1"]["description"]) == ("*down", "to node1")
-    assert len(rows) == 32 + 8 + 2
+    assert (rows["400GE1/0/1:1"]["phy"], rows["400GE1/0/1:1"]["description"]) == ("*down", "to node1")
+    assert len(rows) == 8 + 28 + 2 + 2  # lanes, whole ports, 10GE, management and NULL0
 
 
 def test_ntc_display_patch_information(switch, netmiko):
@@ -169,7 +169,11 @@ def test_ntc_display_interface_brief(netmiko, shared):
     (table,) = (re.split(r"(?m)^InUti/OutUti.*\n", text)[1] for text in (ours,))
     rows = {row["interface"]: row for row in parse_output("huawei_vrp", "display interface brief", table)}
     assert (rows["MEth0/0/0"]["phy"], rows["MEth0/0/0"]["protocol"]) == ("up", "up")
-    assert (rows["NULL0"]["protocol"], rows["100GE1/0/1"]["phy"]) == ("up(s)", "down")
+    assert (rows["NULL0"]["protocol"], rows["400GE1/0/5"]["phy"], rows["400GE1/0/1:1"]["phy"]) == (
+        "up(s)",
+        "down",
+        "up",
+    )
 
 
 def test_ntc_display_version(netmiko):
@@ -180,6 +184,6 @@ def test_ntc_display_version(netmiko):
     (row,) = parse_output(
         "huawei_vrp", "display version", text.replace("YunShan OS, Version", "VRP (R) software, Version")
     )
-    assert row["model"] == "CE8855-32CQ8BQ"
-    assert row["product_version"] == "CE8800 V300R023C00SPC500"
+    assert row["model"] == "CE9855-32DQ"
+    assert row["product_version"] == "CE9800 V300R023C00SPC500"
     assert row["uptime"].startswith("0 day")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
 
+from lab.hardware import Plan, build_switch
+from lab.switch.device import splits
 from lab.switch.settings import SETTINGS
-from tests.unit.lab_switch_helpers import Clock, device, enter, session
+from tests.unit.lab_switch_helpers import ROOT, Clock, device, enter, session
 
 
 @pytest.fixture
@@ -34,12 +37,12 @@ def test_prompts_of_the_views(cli):
     assert cli.prompt == "<sw1>"
     assert enter(cli, "system-view") == "Enter system view, return user view with return command."
     assert cli.prompt == "[~sw1]"
-    enter(cli, "interface 100GE1/0/1")
-    assert cli.prompt == "[~sw1-100GE1/0/1]"
+    enter(cli, "interface 400GE1/0/1:1")
+    assert cli.prompt == "[~sw1-400GE1/0/1:1]"
     enter(cli, "description to node1")
-    assert cli.prompt == "[*sw1-100GE1/0/1]"
+    assert cli.prompt == "[*sw1-400GE1/0/1:1]"
     enter(cli, "commit")
-    assert cli.prompt == "[~sw1-100GE1/0/1]"
+    assert cli.prompt == "[~sw1-400GE1/0/1:1]"
     enter(cli, "quit")
     assert cli.prompt == "[~sw1]"
     enter(cli, "quit")
@@ -58,19 +61,19 @@ def test_a_new_name_shows_when_it_is_committed(cli):
 
 
 def test_what_changes_nothing_is_not_uncommitted(cli):
-    enter(cli, "sys", "int 100GE1/0/1", "description x", "commit", "description x")
+    enter(cli, "sys", "int 400GE1/0/1:1", "description x", "commit", "description x")
     assert cli.prompt.startswith("[~")
     enter(cli, "undo description", "description x")
     assert cli.prompt.startswith("[~")
 
 
 @pytest.mark.parametrize(
-    "line", ["interface 100GE1/0/1", "interface 100GE 1/0/1", "int 100ge1/0/1", "INTERFACE 100ge 1/0/1"]
+    "line", ["interface 400GE1/0/1:1", "interface 400GE 1/0/1:1", "int 400ge1/0/1:1", "INTERFACE 400ge 1/0/1:1"]
 )
 def test_interface_names_as_operators_write_them(cli, line):
     enter(cli, "system-view")
     assert enter(cli, line) == ""
-    assert cli.prompt == "[~sw1-100GE1/0/1]"
+    assert cli.prompt == "[~sw1-400GE1/0/1:1]"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_interface_names_as_operators_write_them(cli, line):
         ("display version now", 16, "Too many parameters"),
         ("s", 0, "Ambiguous command"),
         ("display device slot 9", 20, "Wrong parameter"),
-        ("interface 100GE1/0/1", 0, "Unrecognized command"),  # not in the user view
+        ("interface 400GE1/0/1:1", 0, "Unrecognized command"),  # not in the user view
         ("reb", 0, "Unrecognized command"),  # reboot takes no abbreviation
         ("display version | grep x", 18, "Unrecognized command"),
     ],
@@ -94,7 +97,7 @@ def test_errors_point_at_the_word(cli, line, column, what):
 @pytest.mark.parametrize(
     ("line", "column", "what"),
     [
-        ("interface 100GE1/0/33", 10, "Wrong parameter"),
+        ("interface 400GE1/0/33", 10, "Wrong parameter"),
         ("interface", 9, "Incomplete command"),
         ("dcb nonsense", 0, "Unrecognized command"),
         ("commit trial 30", 13, "Wrong parameter"),
@@ -112,7 +115,7 @@ def test_every_setting_can_be_set_and_undone(cli, switch):
     """Also those that later slices add: a setting whose undo does not undo is a bug."""
     values = {"<sysname>": "x", "<description>": "some text", "<mtu>": "9216"}
     for setting in SETTINGS:
-        view = {"interface": "interface 100GE1/0/1", "management": "interface MEth0/0/0"}.get(setting.kinds[0])
+        view = {"interface": "interface 400GE1/0/1:1", "management": "interface MEth0/0/0"}.get(setting.kinds[0])
         enter(cli, "system-view", *([view] if view else []))
         before = switch.store.running()
         if setting.undo.removeprefix("undo ") in {line for p in before.views() for line in before.lines(p)}:
@@ -147,7 +150,7 @@ class TestLeavingWithUncommittedChanges:
         assert dirty.prompt == "<sw1>"
 
     def test_clear_discards_and_goes_to_the_system_view(self, cli):
-        enter(cli, "system-view", "interface 100GE1/0/1", "shutdown", "clear configuration candidate")
+        enter(cli, "system-view", "interface 400GE1/0/1:1", "shutdown", "clear configuration candidate")
         assert cli.prompt == "[~sw1]"
 
 
@@ -213,13 +216,13 @@ def test_rollback_to_the_last_commit(cli):
 
 
 def test_candidate_changes_in_the_shape_of_the_manual(cli):
-    enter(cli, "system-view", "interface 100GE1/0/1", "mtu 1400", "commit", "mtu 1300", "quit", "undo lldp enable")
+    enter(cli, "system-view", "interface 400GE1/0/1:1", "mtu 1400", "commit", "mtu 1300", "quit", "undo lldp enable")
     assert enter(cli, "display configuration candidate changes").splitlines() == [
         "Building configuration",
         "  #",
         "- lldp enable",
         "  #",
-        "  interface 100GE1/0/1",
+        "  interface 400GE1/0/1:1",
         "-  mtu 1400",
         "+  mtu 1300",
         "  #",
@@ -227,10 +230,10 @@ def test_candidate_changes_in_the_shape_of_the_manual(cli):
 
 
 def test_display_this_and_current_configuration_show_what_is_committed(cli):
-    enter(cli, "system-view", "interface 100GE1/0/1", "description a b", "commit", "shutdown")
-    block = ["#", "interface 100GE1/0/1", " description a b", "#", "return"]
+    enter(cli, "system-view", "interface 400GE1/0/1:1", "description a b", "commit", "shutdown")
+    block = ["#", "interface 400GE1/0/1:1", " description a b", "#", "return"]
     assert enter(cli, "display this").splitlines() == block
-    assert enter(cli, "display current-configuration interface 100ge 1/0/1").splitlines() == block
+    assert enter(cli, "display current-configuration interface 400ge 1/0/1:1").splitlines() == block
     lines = enter(cli, "display current-configuration").splitlines()
     assert lines[0] == "!Software Version V300R023C00SPC500"
     assert lines[1] == "!Last configuration was updated at 2026-11-24 06:04:05+00:00 by npuforge"
@@ -289,19 +292,65 @@ def test_alarms_come_and_go(cli, switch, clock):
 
 def test_links_and_neighbours_come_from_the_world(cli, switch):
     with switch.world.update("sw1", "switches") as document:
-        document["ports"] = [
-            {"name": "100GE1/0/3", "link": "up", "neighbor": {"device": "node1", "interface": "eth2"}},
-            {"name": "100GE1/0/4", "link": "down", "neighbor": None},
-        ]
-    brief = enter(cli, "display interface brief")
-    assert part_row(brief, "100GE1/0/3")[1:3] == ["up", "up"]
-    assert part_row(brief, "100GE1/0/4")[1:3] == ["down", "down"]
-    assert part_row(enter(cli, "display lldp neighbor brief"), "100GE1/0/3")[2:] == ["eth2", "node1"]
-    enter(cli, "system-view", "interface 100GE1/0/3", "shutdown", "commit")
-    assert part_row(enter(cli, "display interface brief"), "100GE1/0/3")[1:3] == ["*down", "down"]
-    assert part_row(enter(cli, "display lldp neighbor brief"), "100GE1/0/3") == []
+        next(port for port in document["ports"] if port["name"] == "400GE1/0/2:1")["link"] = "down"
+    brief, lldp = enter(cli, "display interface brief"), enter(cli, "display lldp neighbor brief")
+    assert part_row(brief, "400GE1/0/2:2")[1:3] == ["up", "up"]
+    assert part_row(lldp, "400GE1/0/2:2")[2:] == ["NPU4", "node1"]
+    assert part_row(brief, "400GE1/0/2:1")[1:3] == ["down", "down"]
+    assert part_row(lldp, "400GE1/0/2:1") == []
+    enter(cli, "system-view", "interface 400GE1/0/2:2", "shutdown", "commit")
+    assert part_row(enter(cli, "display interface brief"), "400GE1/0/2:2")[1:3] == ["*down", "down"]
+    assert part_row(enter(cli, "display lldp neighbor brief"), "400GE1/0/2:2") == []
     enter(cli, "quit", "undo lldp enable", "commit")
     assert enter(cli, "display lldp neighbor brief") == "Info: Global LLDP is not enabled."
+
+
+def test_a_split_port_is_its_lanes_and_the_configuration_says_so(cli):
+    names = {line.split()[0] for line in enter(cli, "display interface brief").splitlines() if "GE1/0/" in line}
+    assert {"400GE1/0/4:1", "400GE1/0/4:2", "400GE1/0/5", "10GE1/0/2"} <= names
+    assert not {"400GE1/0/4", "400GE1/0/4:3", "400GE1/0/5:1"} & names
+    lines = enter(cli, "display current-configuration").splitlines()
+    assert "port split dimension interface 400GE1/0/1 to 400GE1/0/4 split-type 2*200GE" in lines
+    enter(cli, "system-view")
+    assert "Wrong parameter" in enter(cli, "interface 400GE1/0/4")
+
+
+def test_the_world_is_wired_as_the_cabling_table_says():
+    """Both sites have the same fibres; the twin's switch has them plugged in."""
+    plugged = {
+        (port["neighbor"]["device"], port["neighbor"]["interface"]): port["name"]
+        for port in build_switch(Plan())["ports"]
+        if port["neighbor"]
+    }
+    for site in ("twin", "example"):
+        table = yaml.safe_load((ROOT / "inventory" / site / "cabling.yml").read_text(encoding="utf-8"))
+        fibres = {
+            (row["side_a_device"], row["side_a_name"]): row["side_b_name"]
+            for row in table["cables"]
+            if row["side_a_name"].startswith("NPU")
+        }
+        assert len(fibres) == 24
+        assert plugged == fibres
+
+
+def test_more_nodes_than_ports_leave_the_last_ones_unplugged():
+    assert {port["neighbor"]["device"] for port in build_switch(Plan(nodes=100))["ports"] if port["neighbor"]} == {
+        f"node{number}" for number in range(1, 9)
+    }
+
+
+def test_splits_are_written_in_runs_of_alike_neighbours():
+    ports = [
+        {"name": f"400GE1/0/{number}:{lane}", "speed_mbps": speed}
+        for number, lanes, speed in ((9, 2, 200000), (10, 2, 200000), (11, 4, 100000), (13, 4, 100000))
+        for lane in range(1, lanes + 1)
+    ]
+    start = "port split dimension interface"
+    assert splits({"ports": [{"name": "400GE1/0/1", "speed_mbps": 400000}, *ports]}) == [
+        f"{start} 400GE1/0/9 to 400GE1/0/10 split-type 2*200GE",
+        f"{start} 400GE1/0/11 split-type 4*100GE",
+        f"{start} 400GE1/0/13 split-type 4*100GE",
+    ]
 
 
 def test_uptime_counts_from_the_boot(cli, clock):
@@ -312,7 +361,6 @@ def test_uptime_counts_from_the_boot(cli, clock):
 def test_identity(cli, switch):
     truth = switch.read()
     assert f"HUAWEI {truth['model']} uptime" in enter(cli, "display version")
-    assert truth["serial"] in enter(cli, "display device manufacture-info")
     assert f"BarCode={truth['serial']}" in enter(cli, "display device elabel slot 1 brief")
     brief = enter(cli, "display device elabel brief")
     assert f"Equipment SN(ESN): {truth['serial']}" in brief
@@ -331,10 +379,10 @@ def layout(text: str, name: str) -> list[tuple[int, int]]:
 
 def test_interface_brief_has_the_columns_of_the_manual(cli, shared):
     capture = (shared / "fixtures/switch/huawei_ce_display_interface_brief.txt").read_text(encoding="utf-8")
-    enter(cli, "system-view", "interface 100GE1/0/1", "shutdown", "commit")
+    enter(cli, "system-view", "interface 400GE1/0/1:1", "shutdown", "commit")
     ours = enter(cli, "display interface brief")
-    for name in ("100GE1/0/1", "NULL0"):
-        assert layout(ours, name) == layout(capture, name)
+    for name, theirs in (("400GE1/0/1:1", "100GE1/0/1"), ("NULL0", "NULL0")):
+        assert layout(ours, name) == layout(capture, theirs)
     legend = [line for line in capture.splitlines()[2:] if not line[:1].isdigit() and not line.startswith(("ME", "NU"))]
     assert ours.splitlines()[: len(legend)] == legend
 
@@ -348,6 +396,6 @@ def test_display_device_has_the_columns_of_the_capture(cli, shared):
 
 def test_help_lists_what_may_follow(cli):
     assert cli.help("display device ").split() == [
-        "<cr>", "alarm", "elabel", "esn", "fan", "manufacture-info", "power", "slot",
+        "<cr>", "alarm", "elabel", "esn", "fan", "power", "slot",
     ]  # fmt: skip
     assert cli.help("sys").split() == ["system-view"]

@@ -11,13 +11,13 @@ from lab.switch.device import Device
 from lab.switch.store import COMMITS_KEPT, FIRST_COMMIT, StoreError, Who
 from tests.unit.lab_switch_helpers import Clock, device, enter, session
 
-PORT = ("interface 100GE1/0/1",)
+PORT = ("interface 400GE1/0/1:1",)
 ME = Who("npuforge", "VTY 0", "s1")
 OTHER = Who("colleague", "VTY 1", "s2")
 
 
 def describe(text: str, port: int = 1) -> list[Edit]:
-    return [Edit("set", (f"interface 100GE1/0/{port}",), "description", f"description {text}")]
+    return [Edit("set", (f"interface 400GE1/0/{port}:1",), "description", f"description {text}")]
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_two_sessions_commit_on_top_of_each_other(store):
     store.commit(OTHER, describe("theirs", 2))
     running = store.running()
     assert running.lines(PORT) == ["description mine"]
-    assert running.lines(("interface 100GE1/0/2",)) == ["description theirs"]
+    assert running.lines(("interface 400GE1/0/2:1",)) == ["description theirs"]
 
 
 def test_a_trial_is_undone_when_its_time_is_over(store, clock):
@@ -212,8 +212,8 @@ def test_roll_back(store):
 
 def test_a_candidate_follows_what_others_commit(switch):
     mine, theirs = session(switch, "s1"), session(switch, "s2")
-    enter(mine, "system-view", "interface 100GE1/0/1", "description mine")
-    enter(theirs, "system-view", "interface 100GE1/0/1", "shutdown", "commit")
+    enter(mine, "system-view", "interface 400GE1/0/1:1", "description mine")
+    enter(theirs, "system-view", "interface 400GE1/0/1:1", "shutdown", "commit")
     assert mine.candidate().lines(PORT) == ["description mine", "shutdown"]
     enter(mine, "commit")
     assert switch.store.running().lines(PORT) == ["description mine", "shutdown"]
