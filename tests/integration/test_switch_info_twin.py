@@ -10,9 +10,9 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,17 @@ import pytest
 from npuforge.switch.read import read
 from npuforge.switch.session import Target
 
-from controller import contract
+from controller import contract, judge
+from lab import faults
 from lab.hardware import Plan, build_site
 from lab.world import World
+from tests.unit.lab_switch_helpers import until
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "Planted-Secret-4711"
+
+
+SWITCH_FAULTS = {name: fault for name, fault in faults.load().items() if fault.kind == "switches"}
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,44 @@ class Running:
     world: World
     target: Target
 
-    def facts(self) -> Any:
+    def observation(self) -> Any:
         entry = read("sw1", self.target)
-        assert contract.problems({**entry["observation"], "raw": []}, "observation") == []
+        document = {**entry["observation"], "raw": []}
+        assert contract.problems(document, "observation") == []
         assert PASSWORD not in json.dumps(entry)
-        return entry["observation"]["facts"]
+        return document
+
+    def facts(self) -> Any:
+        return self.observation()["facts"]
+
+    def findings(self) -> set[tuple[str, str, str]]:
+        """``(clause, check, verdict)`` of what the contract does not accept of the switch."""
+        now = datetime.now(UTC)
+        run = {
+            "schema": "npuforge.run/1",
+            "site": "twin",
+            "run_id": "20261124T000000Z",
+            "started_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "finished_at": None,
+            "provenance": "simulated",
+            "inventory": {"subjects": {"switch": ["sw1"]}, "profiles": {}, "expect": {}, "waivers": [], "devices": {}},
+            "stages": {"hardware": {"started_at": None, "finished_at": None, "state": "done"}},
+            "tool": {"name": "npuforge", "version": "test"},
+        }
+        seen = contract.Observed(self.observation(), "observations/switch-sw1.json#0")
+        return {
+            (row["clause"], row["check"], row["verdict"])
+            for row in judge.judge(contract.load(), run, [seen], now)["verdicts"]
+            if row["check"] and row["verdict"] in ("fail", "unknown") and row["subject"]["kind"] == "switch"
+        }
+
+
+def listens(target: Target) -> bool:
+    try:
+        socket.create_connection((target.address, target.port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +90,9 @@ def switch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (state / "secrets.json").write_text(json.dumps(secrets))
     process = subprocess.Popen([sys.executable, "-m", "lab.switch", "--state", str(state)], cwd=ROOT)
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            assert process.poll() is None, "the switch ended"
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "the switch does not listen"
-                time.sleep(0.1)
-        yield Running(world, Target("127.0.0.1", port, "npuforge", PASSWORD, str(state / "ssh" / "known_hosts"), 15))
+        target = Target("127.0.0.1", port, "npuforge", PASSWORD, str(state / "ssh" / "known_hosts"), 15)
+        until(lambda: process.poll() is not None or listens(target), "the switch listens")
+        yield Running(world, target)
     finally:
         process.terminate()
         process.wait(20)
@@ -87,7 +118,7 @@ def test_what_is_read_is_the_truth(switch: Running) -> None:
     [
         ("psus", {"present": False}, lambda f: f["psu"]["present_count"] == 1),
         ("psus", {"health": "Critical"}, lambda f: [t.split(":")[0] for t in f["psu"]["unhealthy"]] == ["PWR1"]),
-        ("fans", {"present": False}, lambda f: f["fan"]["present_count"] == 3),
+        ("fans", {"present": False}, lambda f: f["fan"]["present_count"] == 5),
         ("fans", {"health": "Critical"}, lambda f: [t.split(":")[0] for t in f["fan"]["unhealthy"]] == ["FAN1"]),
     ],
 )
@@ -101,6 +132,31 @@ def test_what_breaks_is_seen(switch: Running, kind: str, change: dict[str, Any],
         with switch.world.update("sw1", "switches") as document:
             document[kind][0] = before
     assert switch.facts()["psu"]["unhealthy"] == []
+
+
+def test_the_switch_says_that_it_is_simulated(switch: Running) -> None:
+    assert switch.observation()["provenance"] == "simulated"
+
+
+def test_labels_come_from_the_command_of_its_generation(switch: Running) -> None:
+    raw = {" ".join(entry["argv"]): entry["rc"] for entry in read("sw1", switch.target)["raw"]}
+    assert raw["display device elabel brief"] == 0
+    assert not any("manufacture-info" in command for command in raw)
+
+
+@pytest.mark.parametrize("name", SWITCH_FAULTS)
+def test_a_fault_of_the_catalogue_is_caught_by_the_check_that_its_row_names(switch: Running, name: str) -> None:
+    fault, engine = SWITCH_FAULTS[name], faults.Engine(switch.world)
+    assert switch.findings() == set()
+    engine.plant("sw1", name)
+    try:
+        if name == "switch_dead":
+            until(lambda: not listens(switch.target), "it stops to listen")
+        assert (fault.clause, fault.check, fault.verdict) in switch.findings()
+    finally:
+        engine.heal("sw1", name)
+    until(lambda: listens(switch.target), "it listens again")
+    assert switch.findings() == set()
 
 
 def module(target: Target, *, check: bool = False) -> tuple[dict[str, Any], str]:

@@ -48,6 +48,9 @@ DEMANDED = {
 }
 
 
+SUBJECT = {"nodes": "node2", "switches": "sw1"}
+
+
 def new_world(root: Path, nodes: int = 3) -> World:
     world = World(root)
     world.create(*build_site(Plan(nodes=nodes)))
@@ -77,17 +80,20 @@ def test_catalogue_names_checks_and_clauses_of_the_contract() -> None:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_each_fault_changes_the_world_and_heals_to_the_byte(world: World, name: str) -> None:
+    kind = CATALOGUE[name].kind
+    subject = SUBJECT[kind]
     before = content(world)
     engine = Engine(world, CATALOGUE)
-    said = engine.plant("node2", name, NOW)
-    assert said == [f"node2: {name} planted: {CATALOGUE[name].does}"]
-    node = world.read("node2")
-    pristine = json.loads(before["nodes/node2.json"])
-    assert any(faults.get(node, change.path) != faults.get(pristine, change.path) for change in CATALOGUE[name].changes)
-    assert engine.planted("node2") == [name]
-    others = {key: value for key, value in content(world).items() if "node2" not in key}
-    assert others == {key: value for key, value in before.items() if "node2" not in key}
-    assert engine.heal("node2", name) == [f"node2: {name} healed"]
+    said = engine.plant(subject, name, NOW)
+    assert said == [f"{subject}: {name} planted: {CATALOGUE[name].does}"]
+    broken = world.read(subject, kind)
+    pristine = json.loads(before[f"{kind}/{subject}.json"])
+    changes = CATALOGUE[name].changes
+    assert any(faults.get(broken, change.path) != faults.get(pristine, change.path) for change in changes)
+    assert engine.planted(subject) == [name]
+    others = {key: value for key, value in content(world).items() if subject not in key}
+    assert others == {key: value for key, value in before.items() if subject not in key}
+    assert engine.heal(subject, name) == [f"{subject}: {name} healed"]
     assert content(world) == before
 
 
@@ -123,9 +129,9 @@ def test_any_sequence_heals_to_the_byte(steps: list[tuple[str, str, str]]) -> No
         engine = Engine(world, CATALOGUE)
         for what, subject, name in steps:
             if what == "break":
-                engine.plant(subject, name, NOW)
+                engine.plant(subject if CATALOGUE[name].kind == "nodes" else "sw1", name, NOW)
             elif what == "heal":
-                engine.heal(subject, name)
+                engine.heal(subject if CATALOGUE[name].kind == "nodes" else "sw1", name)
             else:
                 engine.heal(subject)
         engine.heal_all()
@@ -222,6 +228,7 @@ def test_duplicate_serial_shows_the_serial_of_another(world: World) -> None:
         ("nod2", "psu_unplugged", "did you mean node2"),
         ("node2", "zzz", "python -m lab faults"),
         ("sw1", "psu_unplugged", "a fault of nodes"),
+        ("node2", "switch_dead", "a fault of switches"),
     ],
 )
 def test_unknown_names_are_explained(world: World, subject: str, fault: str, hint: str) -> None:
