@@ -34,16 +34,21 @@ class Twin:
     def npuforge(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return run([sys.executable, "-m", "controller", *argv], check=False)
 
-    def playbook(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        return run([str(Path(sys.executable).parent / "ansible-playbook"), *argv], check=False)
+    def playbook(self, *argv: str, callback: str = "npuforge") -> subprocess.CompletedProcess[str]:
+        """Plain ansible-playbook. Ansible's own callback (``default``) prints ``changed=N`` per host."""
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        return run([program, *argv], check=False, extra={"ANSIBLE_STDOUT_CALLBACK": callback})
 
     def secrets(self) -> dict[str, str]:
         values: dict[str, str] = json.loads((self.state / "secrets.json").read_text(encoding="utf-8"))
         return values
 
 
-def run(argv: list[str], check: bool, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(argv, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout, check=False)
+def run(
+    argv: list[str], check: bool, timeout: float = 900, extra: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {**ENVIRONMENT, **(extra or {})}
+    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
     if check and done.returncode:
         raise AssertionError(f"{argv} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done

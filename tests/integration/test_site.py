@@ -50,7 +50,7 @@ def test_healthy_site_is_accepted_and_a_second_run_changes_nothing(twin: Twin) -
     assert {"hardware.npu_count", "hardware.bios_domestic", "hardware.post", "survey.feed_load"} <= passed
     for name in ("report.html", "report.docx", "report.pdf", "ctrf.json", "junit.xml", "verdicts.json", "events.jsonl"):
         assert (latest() / name).stat().st_size > 100, name
-    second = twin.playbook("playbooks/site.yml")
+    second = twin.playbook("playbooks/site.yml", callback="default")
     assert second.returncode == 0, second.stdout + second.stderr
     assert changed_counts(second.stdout)
     assert set(changed_counts(second.stdout)) == {0}, second.stdout
@@ -58,9 +58,9 @@ def test_healthy_site_is_accepted_and_a_second_run_changes_nothing(twin: Twin) -
 
 def test_check_mode_predicts_the_run(twin: Twin) -> None:
     assert twin.playbook("playbooks/identity.yml", "-e", "node_identity_state=absent").returncode == 0
-    planned = twin.playbook("playbooks/identity.yml", "--check", "--diff")
-    done = twin.playbook("playbooks/identity.yml", "--diff")
-    again = twin.playbook("playbooks/identity.yml")
+    planned = twin.playbook("playbooks/identity.yml", "--check", "--diff", callback="default")
+    done = twin.playbook("playbooks/identity.yml", "--diff", callback="default")
+    again = twin.playbook("playbooks/identity.yml", callback="default")
     assert planned.returncode == done.returncode == again.returncode == 0
     assert changed_counts(planned.stdout) == changed_counts(done.stdout)
     assert sum(changed_counts(done.stdout)) == 3
@@ -123,13 +123,14 @@ def test_planted_secrets_occur_nowhere(twin: Twin) -> None:
     watcher.start()
     try:
         done = twin.playbook("playbooks/site.yml", "-vvv")
+        plain = twin.playbook("playbooks/site.yml", "-vvv", callback="default")
         quiet = twin.npuforge("run", "site", "-i", "inventory/twin")
     finally:
         stop.set()
         watcher.join()
-    assert done.returncode == quiet.returncode == 0
+    assert done.returncode == plain.returncode == quiet.returncode == 0
     assert seen == [], "a secret was on a command line"
-    for output in (done.stdout, done.stderr, quiet.stdout, quiet.stderr):
+    for output in (text for run in (done, plain, quiet) for text in (run.stdout, run.stderr)):
         assert not [name for name in planted if name in output]
     leaks = []
     for folder in (ARTIFACTS, twin.state / "log", twin.state / "world"):
