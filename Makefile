@@ -11,7 +11,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 ASROOT := $(shell [ "$$(id -u)" = 0 ] || echo "sudo -E env PATH=$(CURDIR)/.venv/bin:$$PATH PYTHONPATH=$(PYTHONPATH)")
 LAB := bin/lab
 
-.PHONY: help demo test lint unit integration bench setup system-packages requirements lab-up lab-down lab-status clean
+.PHONY: help demo test lint unit integration bench setup system-packages test-packages requirements lab-up lab-down lab-status clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ help: ## List the targets
 demo: system-packages setup ## Raise the twin, run site.yml on it, show the summary and where the report is
 	@bin/demo
 
-test: system-packages setup ## Everything: linters, unit tests, witnesses, the twin, molecule
+test: test-packages setup ## Everything: linters, unit tests, witnesses, the twin, molecule
 	@tests/run
 
 lint: setup ## ansible-lint (production), yamllint, ruff, mypy, Python 3.7 check of what runs on targets
@@ -28,14 +28,17 @@ lint: setup ## ansible-lint (production), yamllint, ruff, mypy, Python 3.7 check
 unit: setup ## Unit tests only (no root, no podman)
 	@python -m pytest tests/unit -n 2 -q
 
-integration: system-packages setup ## Tests on the twin and with outside witnesses
+integration: test-packages setup ## Tests on the twin and with outside witnesses
 	@$(ASROOT) python -m pytest tests/integration -q
 
-bench: system-packages setup ## The cost figures of docs/benchmarks.md, measured here
+bench: test-packages setup ## The cost figures of docs/benchmarks.md, measured here
 	@$(ASROOT) python tests/bench/run.py
 
 system-packages: ## Install what the twin and the tests need from the distribution
 	@bin/system-packages
+
+test-packages: ## The same, and what only the tests need
+	@bin/system-packages --tests
 
 setup: ## Make the virtual environment from hashed requirements
 	@bin/setup

@@ -73,7 +73,7 @@ SERVICES = (
         "switch",
         "lab.switch",
         (),
-        lambda _, switches: _first([s for s in switches if s["power"] == "on"], probe_switch),
+        lambda _, switches: _first([s for s in switches if s["power"] == "on" and not s["dead"]], probe_switch),
     ),
 )
 

@@ -86,7 +86,7 @@ def schemas(folder: Path) -> Path:
     (folder / "Cargo.lock").write_text(LOCK)
     for more in (["--offline"], []):  # what was fetched before is not asked for again
         done = subprocess.run(
-            [cargo, "vendor", "--locked", *more, "vendored"], cwd=folder, capture_output=True, timeout=120, check=False
+            [cargo, "vendor", "--locked", *more, "vendored"], cwd=folder, capture_output=True, timeout=300, check=False
         )
         if done.returncode == 0:
             return folder / "vendored" / CRATE[0] / "redfish-csdl" / "csdl"
