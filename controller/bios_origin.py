@@ -74,7 +74,7 @@ def decide(evidence: Any, platform: str | None, vendors: Document) -> Origin:
         if not found and source not in vendors["sources"]["version"]:
             strangers.append(said)
     if not matches and not strangers:
-        return _undetermined("BMC未给出BIOS厂商", "the BMC names no maker of the BIOS")
+        return _undetermined("BMC与系统均未给出BIOS厂商", "neither BMC nor system names the maker of the BIOS")
     return _weigh(matches, strangers, platform)
 
 

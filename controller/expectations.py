@@ -40,7 +40,7 @@ def dig(facts: Any, path: str) -> Any:
 
 
 def resolve(expect: Document, lookup: Callable[[str, str], Any]) -> tuple[Document, list[str]]:
-    """``expect`` with each ``{profile: key}`` or ``{site: key}`` replaced by ``lookup(where, key)``, else its default.
+    """``expect`` with each ``{profile|site|fact: key}`` replaced by ``lookup(where, key)``, else its default.
 
     Returns the expectation and the names that nobody gave a value (``["profile.npu_count"]``).
     """
@@ -51,7 +51,7 @@ def resolve(expect: Document, lookup: Callable[[str, str], Any]) -> tuple[Docume
             return [value_of(item) for item in node]
         if not isinstance(node, dict):
             return node
-        where = "profile" if "profile" in node else "site"
+        where = next(name for name in ("profile", "site", "fact") if name in node)
         found = lookup(where, node[where])
         if found is None:
             found = node.get("default")

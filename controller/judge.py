@@ -96,7 +96,18 @@ class _Court:
         others = {name for known, name in self.by_subject if known == kind} - set(expected)
         return expected + sorted(others, key=_natural)
 
-    def lookup(self, subject: str, where: str, key: str) -> Any:
+    def expectation(self, expect: Document, subject: str, facts: Document) -> tuple[Document, list[str]]:
+        """What is expected of one witness, whose ``facts`` may say the threshold themselves; and what nobody gave."""
+
+        def value_of(where: str, key: str) -> Any:
+            if where != "fact":
+                return self._given(subject, where, key)
+            found = dig(facts, key)
+            return None if found is MISSING else found
+
+        return resolve(expect, value_of)
+
+    def _given(self, subject: str, where: str, key: str) -> Any:
         """A value that a check refers to: the site's for this subject, the site's for all, else the profile's."""
         expect = self.inventory["expect"]
         own = (expect.get("hosts") or {}).get(subject) or {}
@@ -132,44 +143,73 @@ class _Court:
         if check.get("manual"):
             result = outcome("manual", "需人工检查并签字", "a person must look and sign")
             return self._verdict(clause, check, (kind, subject), result, seen)
-        expect, missing = resolve(check["expect"], lambda where, key: self.lookup(subject, where, key))
+        expect, missing = self.expectation(check["expect"], subject, {})
         if missing and check.get("only_if_given"):
             return None
         paths = [check["fact"]] if isinstance(check["fact"], str) else check["fact"]
-        unseen = self._unseen(check, kind, subject, seen, paths)
+        told, tellers = self._also(check, subject)
+        unseen = self._unseen(check, (kind, subject), seen, paths, told)
         if unseen is not None:
             return self._verdict(clause, check, (kind, subject), unseen, seen, expected=expect)
-        results: list[tuple[Outcome, Any, Observed]] = []
-        for item, values in self._witnesses(seen, paths):
+        results: list[tuple[Outcome, Any, Document]] = []
+        evidence: list[Observed] = []
+        for item, values in self._witnesses(seen, paths, told):
             shown = values[paths[0]] if len(paths) == 1 else values
+            expect, missing = self.expectation(check["expect"], subject, item.facts)
             if missing:
                 names = ", ".join(missing)
                 judged = outcome("unknown", f"未给出期望值：{names}", f"nobody gave the expected value: {names}")
             else:
                 judged = self._weigh(check, expect, values, item)
-            results.append((judged, shown, item))
+            results.append((judged, shown, expect))
+            evidence.append(item)
         # Two tools that disagree: the worse one counts.
-        result, observed, _ = min(results, key=lambda row: STATES.index(row[0].verdict))
-        evidence = [row[2] for row in results]
+        result, observed, expect = min(results, key=lambda row: STATES.index(row[0].verdict))
+        evidence += tellers
         return self._verdict(clause, check, (kind, subject), result, evidence, expected=expect, observed=observed)
 
-    def _witnesses(self, seen: Sequence[Observed], paths: Sequence[str]) -> list[tuple[Observed, Document]]:
-        """The observations that saw one of the facts at least, newest first, with the values (null: not seen)."""
+    def _also(self, check: Document, subject: str) -> tuple[list[Document], list[Observed]]:
+        """What observations of other kinds tell of the same subject, as rows of evidence, and who told it."""
+        rows: list[Document] = []
+        tellers: list[Observed] = []
+        for entry in check.get("also", []):
+            for item in self.by_subject.get((entry["kind"], subject), []):
+                value = dig(item.facts, entry["fact"])
+                if value is not None and value is not MISSING:
+                    rows.append({"source": entry["source"], "value": value})
+                    tellers.append(item)
+        return rows, tellers
+
+    def _witnesses(
+        self, seen: Sequence[Observed], paths: Sequence[str], told: Sequence[Document] = ()
+    ) -> list[tuple[Observed, Document]]:
+        """The observations that saw one of the facts at least, newest first, with the values (null: not seen).
+
+        :param told: rows that join a fact which is a list of evidence, or stand for it where it is null.
+        """
         newest = sorted(seen, key=lambda item: item.document["collected_at"], reverse=True)
         rows = []
         for item in newest:
             values = {path: dig(item.facts, path) for path in paths}
+            if told:
+                values = {path: _joined(value, told) for path, value in values.items()}
             if any(value is not None and value is not MISSING for value in values.values()):
                 rows.append((item, {path: None if value is MISSING else value for path, value in values.items()}))
         return rows
 
     def _unseen(
-        self, check: Document, kind: str, subject: str, seen: Sequence[Observed], paths: Sequence[str]
+        self,
+        check: Document,
+        whom: tuple[str, str],
+        seen: Sequence[Observed],
+        paths: Sequence[str],
+        told: Sequence[Document] = (),
     ) -> Outcome | None:
-        """Why there is nothing to judge; None when some observation saw the fact."""
+        """Why there is nothing to judge of ``whom`` (kind, id); None when some observation saw the fact."""
+        kind, subject = whom
         stage = stage_of(check)
         ran = stage in self.run["stages"]
-        if self._witnesses(seen, paths):
+        if self._witnesses(seen, paths, told):
             return None
         absent = all(dig(item.facts, path) is MISSING for item in seen for path in paths)
         if absent and not ran:
@@ -214,7 +254,7 @@ class _Court:
         """Why a pass does not count: a condition of ``given`` is not met (or could not be seen)."""
         for condition in check.get("given", []):
             path = condition["fact"]
-            expect, missing = resolve(condition["expect"], lambda where, key: self.lookup(item.id, where, key))
+            expect, missing = self.expectation(condition["expect"], item.id, item.facts)
             value = dig(item.facts, path)
             if missing or value is None or value is MISSING:
                 why = _notes([item], [path]) or f"{path}: ?"
@@ -231,7 +271,7 @@ class _Court:
         names = self.subjects(kind)
         seen = [item for name in names for item in self.by_subject.get((kind, name), [])]
         subject = ("cluster", self.run["site"])
-        unseen = self._unseen(check, kind, ANY, seen, [path])
+        unseen = self._unseen(check, (kind, ANY), seen, [path])
         if unseen is not None:
             return self._verdict(clause, check, subject, unseen, seen, expected=check["expect"])
         values: dict[str, Any] = {}
@@ -290,6 +330,13 @@ def _notes(seen: Sequence[Observed], paths: Sequence[str]) -> str:
     near = [note for note in notes if any(root in note["where"].lower() for root in roots)]
     problems = dict.fromkeys(f"{note['where']}: {note['problem']}" for note in near or notes)
     return "; ".join(list(problems)[:3])
+
+
+def _joined(value: Any, told: Sequence[Document]) -> Any:
+    """A list of evidence with more of it; anything else but null stays what it is, to be judged as it is."""
+    if value is None:
+        return list(told)
+    return [*value, *told] if isinstance(value, list) else value
 
 
 class _Waivers:

@@ -70,7 +70,7 @@ def rack_svg(survey: Survey, rack_name: str, items: list[Item] | None = None, la
         parts += _device(survey, rack, device, colours, words)
     parts += _legend(survey, rack, colours, words)
     for index, item in enumerate(failed):
-        text = _cut(f"✗ {item.id}: {item.formula}", width - 24, 10)
+        text = _cut(f"× {item.id}: {item.formula}", width - 24, 10)
         parts.append(f'<text x="12" y="{foot + 18 * index}" font-size="10" fill="#b91c1c">{_x(text)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 

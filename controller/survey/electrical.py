@@ -75,9 +75,9 @@ def feed_items(survey: Survey, limits: Limits) -> Iterator[Item]:
         }
         normal = phase_watts(survey, feed)
         worst = max(scenarios, key=lambda name: max(scenarios[name].values()), default=None)
-        for quantity, lost, watts in (
-            ("feed_load_failover_percent", worst, scenarios.get(worst, normal)),
-            ("feed_load_normal_percent", None, normal),
+        for quantity, check, lost, watts in (
+            ("feed_load_failover_percent", "survey.feed_load", worst, scenarios.get(worst, normal)),
+            ("feed_load_normal_percent", None, None, normal),
         ):
             value, formula = _percent(feed, watts, feed.breaker_amps, limits)
             state = f"feed {lost} lost" if lost else "all feeds live"
@@ -87,7 +87,7 @@ def feed_items(survey: Survey, limits: Limits) -> Iterator[Item]:
                 value,
                 limits["feed_load_percent"],
                 f"{state}; {formula}",
-                check="survey.feed_load",
+                check=check,
                 missing=missing,
             )
         if feed.phases == 3:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ Text = dict[str, str]  # {"zh", "en"}
 class Limit:
     name: str
     unit: str
-    source: str
+    source: str | Text  # a site writes its own in the words it likes
     min: float | None = None
     max: float | None = None
     value: float | None = None  # a parameter of a formula rather than a bound
@@ -26,6 +26,10 @@ class Limit:
 
     def allows(self, number: float) -> bool:
         return (self.min is None or number >= self.min) and (self.max is None or number <= self.max)
+
+    def bounds(self) -> dict[str, float]:
+        """``{min, max}``, without the one that is not set."""
+        return {name: bound for name, bound in (("min", self.min), ("max", self.max)) if bound is not None}
 
     def text(self) -> str:
         if self.min is not None and self.max is not None:
@@ -59,12 +63,37 @@ class Limits:
             for name in overrides
             if name not in self.named
         ]
+        # A bound that the contract's check does not know would be judged here and not there.
+        unknown += [
+            Problem(f"limits.{name}.{bound}", f"{name} has no {bound} in contract/survey.yml")
+            for name, override in overrides.items()
+            if name in self.named
+            for bound in ("min", "max", "value")
+            if bound in override and getattr(self.named[name], bound) is None
+        ]
         if unknown:
             raise InputError("survey file", unknown)
         named = dict(self.named)
         for name, override in overrides.items():
             named[name] = replace(named[name], **override, overridden=True)
+        absurd = [
+            Problem(f"limits.{name}", why) for name in overrides if (why := _absurd(self.named[name], named[name]))
+        ]
+        if absurd:
+            raise InputError("survey file", absurd)
         return replace(self, named=named)
+
+
+def _absurd(general: Limit, own: Limit) -> str | None:
+    """Why a site's limit cannot be meant; no formula could use it."""
+    for bound, figure in own.bounds().items():
+        if general.bounds()[bound] > 0 >= figure:
+            return f"{bound} {figure:g} {own.unit}: must be above 0"
+    if own.min is not None and own.max is not None and own.min > own.max:
+        return f"min {own.min:g} is above max {own.max:g}"
+    if own.value is not None and (own.value < 0 or (own.unit == "1" and not 0 < own.value <= 1)):
+        return f"value {own.value:g} {own.unit}: must not be negative" + (", nor 0 or above 1" * (own.unit == "1"))
+    return None
 
 
 def load_limits(path: Path | str = LIMITS_FILE) -> Limits:
@@ -83,12 +112,12 @@ def load_limits(path: Path | str = LIMITS_FILE) -> Limits:
 class Item:
     """One judged quantity of one subject. ``ok`` is None when the site file lacks what the formula needs.
 
-    ``check`` is the contract's check that this item decides (None: reported, and listed in ``items_failed``).
+    ``check`` is the contract's check that this item decides: its own, or ``survey.other_<kind>`` of those without.
     ``value`` may be a bound when ``missing`` is not empty: then ``ok`` is False, as more data can only make it worse.
     """
 
     id: str
-    check: str | None
+    check: str
     kind: str
     subject: str
     quantity: str
@@ -100,19 +129,25 @@ class Item:
     missing: tuple[str, ...] = ()
     detail: tuple[str, ...] = ()
     remedy: Text | None = None
+    part: str = ""  # of the subject: a PDU, a UPS, a device
+
+    @property
+    def has_own_check(self) -> bool:
+        """Whether a check of the contract judges this quantity by itself."""
+        return self.check != _shared_check(self.kind)
 
     def document(self, titles: dict[str, Text]) -> dict[str, Any]:
         """The item as JSON; the limit and its source spelled out, with its title from ``Limits.titles``."""
-        limit = {key: value for key, value in asdict(self.limit).items() if value is not None}
         return {
             "id": self.id,
             "title": titles[self.quantity],
             "check": self.check,
             "subject": {"kind": self.kind, "id": self.subject},
+            "part": self.part or None,
             "quantity": self.quantity,
             "value": self.value,
             "unit": self.unit,
-            "limit": {key: limit[key] for key in ("min", "max") if key in limit},
+            "limit": self.limit.bounds(),
             "source": self.limit.source,
             "source_verified": self.limit.verified,
             "source_is_site": self.limit.overridden,
@@ -122,6 +157,11 @@ class Item:
             "detail": list(self.detail),
             "remedy": self.remedy,
         }
+
+
+def _shared_check(kind: str) -> str:
+    """The check of all items of a kind of subject that have no check of their own."""
+    return f"survey.other_{kind}"
 
 
 def item(
@@ -149,7 +189,7 @@ def item(
         lacking = ("the figure",)
     return Item(
         id=":".join(filter(None, (quantity, subject[1], part))),
-        check=check,
+        check=check or _shared_check(subject[0]),
         kind=subject[0],
         subject=subject[1],
         quantity=quantity,
@@ -160,4 +200,5 @@ def item(
         ok=ok,
         missing=lacking,
         detail=tuple(detail),
+        part=part,
     )

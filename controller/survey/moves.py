@@ -102,7 +102,7 @@ class Trials:
         return move.rack.name == move.device.rack or all(
             each.ok is True
             for each in after
-            if each.kind == "rack" and each.subject == move.rack.name and each.check is not None
+            if each.kind == "rack" and each.subject == move.rack.name and each.has_own_check
         )
 
     def cord(self, item: Item, feed: str) -> tuple[Device, Cord, Cord] | None:

@@ -25,8 +25,9 @@ def observations(survey: Survey, items: list[Item], *, collected_at: str, proven
     """One entry per site, rack and feed, as a module returns them: ``{"observation": {...}, "raw": [...]}``.
 
     :param collected_at: UTC, ISO 8601. :param provenance: ``hardware`` or ``simulated``.
-    Facts: each quantity by its name (null: the site file lacks what it needs, ``notes`` say what), ``items_failed``
-    and ``items_unknown`` (sentences, English) and ``remedies`` (check id to ``{zh, en}``).
+    Facts: each quantity by its name (null: the site file lacks what it needs, ``notes`` say what), ``limits`` (what
+    each was judged by: ``{quantity: {min, max}}``), ``other_failed`` and ``other_unknown`` (sentences, English, of the
+    items that have no check of their own) and ``remedies`` (check id to ``{zh, en}``).
     """
     subjects = [("site", survey.site)]
     subjects += [("rack", rack.name) for rack in survey.racks]
@@ -75,10 +76,12 @@ def _facts(items: list[Item]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for quantity in dict.fromkeys(item.quantity for item in items):
         facts[quantity] = _value([item for item in items if item.quantity == quantity])
-    facts["items_failed"] = [
-        f"{item.id}: {item.formula}; limit {item.limit.text()}" for item in items if item.ok is False
+    facts["limits"] = {item.quantity: item.limit.bounds() for item in items}
+    others = [item for item in items if not item.has_own_check]
+    facts["other_failed"] = [
+        f"{item.id}: {item.formula}; limit {item.limit.text()}" for item in others if item.ok is False
     ]
-    facts["items_unknown"] = [item.id for item in items if item.ok is None]
+    facts["other_unknown"] = [f"{item.id} lacks {', '.join(item.missing)}" for item in others if item.ok is None]
     facts["remedies"] = remedies(items)
     facts["notes"] = [
         {"where": item.quantity, "problem": note}
@@ -105,7 +108,7 @@ def remedies(items: list[Item]) -> dict[str, dict[str, str]]:
     """What each failing check's items say, joined when several parts fail (two UPS)."""
     result: dict[str, dict[str, str]] = {}
     for item in items:
-        if item.ok is not False or item.check is None or item.remedy is None:
+        if item.ok is not False or item.remedy is None:
             continue
         known = result.get(item.check)
         if known is None:

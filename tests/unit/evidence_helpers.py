@@ -96,6 +96,13 @@ def switch_facts() -> Document:
     }
 
 
+def node_facts(number: int = 1) -> Document:
+    """Facts of kind node (``library/node_identity.py``) of a server that is wired as the inventory says."""
+    dmi = {"manufacturer": "Huawei", "model": "Atlas 800T A2", "bios_vendor": "Huawei Corp.", "bios_version": "7.44"}
+    serial = f"2102314TWN10P0000{number:03d}"
+    return {"dmi": {**dmi, "serial": serial}, "serial_matches_bmc": True, "notes": []}
+
+
 def unreachable(problem: str = "connection refused") -> Document:
     """Facts of a BMC that did not answer."""
     facts = dict.fromkeys(bmc_facts())
@@ -134,7 +141,7 @@ def inventory(nodes: int = 3, **more: Any) -> Document:
 
 
 def run(
-    nodes: int = 3, stages: tuple[str, ...] = ("hardware",), run_id: str = "20261124T060405Z", **more: Any
+    nodes: int = 3, stages: tuple[str, ...] = ("hardware", "os"), run_id: str = "20261124T060405Z", **more: Any
 ) -> Document:
     done = {"started_at": AT, "finished_at": AT, "state": "done"}
     return {
@@ -153,4 +160,8 @@ def run(
 def healthy(nodes: int = 3, **more: Any) -> list[Observed]:
     """Observations of a site on which nothing is wrong."""
     servers = [observed("bmc", f"node{number}", bmc_facts(number), **more) for number in range(1, nodes + 1)]
-    return [*servers, observed("switch", "sw1", switch_facts(), **{"collector": "switch_info", **more})]
+    nodes_told = [
+        observed("node", f"node{number}", node_facts(number), **{"collector": "node_identity", **more})
+        for number in range(1, nodes + 1)
+    ]
+    return [*servers, *nodes_told, observed("switch", "sw1", switch_facts(), **{"collector": "switch_info", **more})]

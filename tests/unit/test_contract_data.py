@@ -142,19 +142,6 @@ def test_every_fault_of_the_twin_is_caught_by_a_check_that_exists() -> None:
         assert CHECKS[fault["check"]][0]["id"] == fault["clause"], name
 
 
-def test_the_survey_and_the_contract_draw_the_same_lines() -> None:
-    limits = yaml.safe_load((ROOT / "contract" / "survey.yml").read_text(encoding="utf-8"))["limits"]
-    names = {"feed_load_failover_percent": "feed_load_percent"}
-    compared = 0
-    for name, (_, check) in CHECKS.items():
-        if name.startswith("survey."):
-            ((bound, value),) = check["expect"].items()
-            limit = limits[names.get(check["fact"], check["fact"])]
-            assert (value["default"] if isinstance(value, dict) else value) == limit[bound], name
-            compared += 1
-    assert compared >= 9
-
-
 def test_a_foreign_vendor_is_not_named_as_a_domestic_one() -> None:
     names: dict[str, str] = {}
     for vendor in LAW.bios_vendors["vendors"]:

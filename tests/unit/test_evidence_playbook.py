@@ -130,7 +130,7 @@ def test_a_module_that_crashed_leaves_its_reason(played: tuple[Path, str]) -> No
     place, _ = played
     (path,) = (place / "artifacts" / "plug").glob("2*/verdicts.json")
     verdicts = json.loads(path.read_text(encoding="utf-8"))["verdicts"]
-    of_node3 = [v for v in verdicts if v["subject"]["id"] == "node3" and v["verdict"] != "manual"]
+    of_node3 = [v for v in verdicts if v["subject"] == {"kind": "bmc", "id": "node3"} and v["verdict"] != "manual"]
     assert {v["verdict"] for v in of_node3} == {"unknown"}
     assert all("crashed while using [redacted]" in v["reason"]["en"] for v in of_node3)
 

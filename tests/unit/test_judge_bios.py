@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from evidence_helpers import bmc_facts
+from evidence_helpers import bmc_facts, node_facts, observed, run, unreachable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import contract
 from controller.bios_origin import architecture, decide
+from controller.contract import Document
+from controller.judge import judge
 
-VENDORS = contract.load().bios_vendors
+LAW = contract.load()
+VENDORS = LAW.bios_vendors
 OEM = "firmware_inventory.oem.manufacturer"
 
 
@@ -119,3 +123,64 @@ def test_the_platform_is_that_of_the_fitted_cpus() -> None:
 @pytest.mark.parametrize("cpu", [None, [], "arm", {"parts": None}, {"parts": [None, {"architecture": None}]}])
 def test_a_platform_that_cannot_be_seen_is_not_guessed(cpu: Any) -> None:
     assert architecture({"cpu": cpu}) is None
+
+
+def ruling(bmc: Document, node: Document | None) -> Document:
+    """The verdict of hardware.bios_domestic on node1, whose BMC and system tell these facts."""
+    seen = [observed("bmc", "node1", bmc)]
+    seen += [] if node is None else [observed("node", "node1", node, collector="node_identity")]
+    document = judge(LAW, run(nodes=1), seen, datetime(2026, 11, 24, 12, tzinfo=UTC))
+    assert contract.problems(document, "verdicts") == []
+    (row,) = [row for row in document["verdicts"] if row["check"] == "hardware.bios_domestic"]
+    return dict(row)
+
+
+def of_vendor(bmc_says: list[str] | None, system_says: Any) -> tuple[Document, Document]:
+    """Facts of a BMC that gives these makers (None: it cannot be seen), and of a system whose dmidecode says that."""
+    bmc, node = bmc_facts(), node_facts()
+    bmc["bios"]["vendor_evidence"] = (
+        None if bmc_says is None else [{"source": OEM, "value": value} for value in bmc_says]
+    )
+    node["dmi"]["bios_vendor"] = system_says
+    return bmc, node
+
+
+@pytest.mark.parametrize(
+    ("bmc_says", "system_says", "verdict"),
+    [
+        (["Huawei"], "Huawei Corp.", "pass"),
+        ([], "Huawei Corp.", "pass"),  # an iBMC, which names no maker: the system decides
+        (None, "Huawei Corp.", "pass"),
+        ([], "American Megatrends International, LLC.", "fail"),
+        (["Huawei"], "American Megatrends International, LLC.", "unknown"),  # a contradiction decides nothing
+        (["American Megatrends Inc."], "Huawei Corp.", "unknown"),
+        (["Huawei"], "Contoso", "unknown"),
+        (["Huawei"], None, "pass"),
+        ([], None, "unknown"),
+        ([], 7, "unknown"),
+        (None, None, "unknown"),
+    ],
+)
+def test_the_system_is_heard_beside_the_bmc(bmc_says: list[str] | None, system_says: Any, verdict: str) -> None:
+    row = ruling(*of_vendor(bmc_says, system_says))
+    assert row["verdict"] == verdict, row["reason"]
+    assert row["reason"]["zh"]
+    heard = any("node-node1" in reference for reference in row["evidence"])
+    assert heard == (system_says is not None), "who was heard is named as evidence, and nobody else"
+
+
+def test_a_contradiction_names_both_sides_and_their_sources() -> None:
+    reason = ruling(*of_vendor(["Huawei"], "American Megatrends Inc."))["reason"]["en"]
+    assert f"{OEM}: Huawei" in reason
+    assert "dmidecode: American Megatrends Inc." in reason
+
+
+def test_without_the_system_the_bmc_decides_alone_and_a_silent_bmc_stays_undetermined() -> None:
+    bmc, _ = of_vendor(["Huawei"], None)
+    assert ruling(bmc, None)["verdict"] == "pass"
+    bmc, _ = of_vendor([], None)
+    assert ruling(bmc, None)["verdict"] == "unknown"
+
+
+def test_an_unreachable_bmc_leaves_a_name_that_proves_nothing_without_its_platform() -> None:
+    assert ruling(unreachable(), node_facts())["verdict"] == "unknown"

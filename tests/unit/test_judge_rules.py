@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from evidence_helpers import bmc_facts, healthy, observed, run, switch_facts, unreachable
+from evidence_helpers import bmc_facts, healthy, node_facts, observed, run, switch_facts, unreachable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +37,9 @@ def with_node2(change: Callable[[Document], Any], **more: Any) -> list[Observed]
     facts = bmc_facts(2)
     change(facts)
     rest = [item for item in healthy() if item.id != "node2"]
+    system = node_facts(2)
+    system["dmi"]["bios_vendor"] = None  # so that the BMC's word on the BIOS stands alone
+    rest.append(observed("node", "node2", system, collector="node_identity"))
     return [*rest, observed("bmc", "node2", facts, **more)]
 
 
@@ -157,7 +160,7 @@ def test_the_note_that_explains_is_in_the_reason() -> None:
 
 
 def test_an_unreachable_bmc_makes_its_own_checks_unknown_and_no_others() -> None:
-    others = [item for item in healthy() if item.id != "node2"]
+    others = [item for item in healthy() if (item.kind, item.id) != ("bmc", "node2")]
     document = judged([*others, observed("bmc", "node2", unreachable("connection refused"))])
     assert {row[2] for row in findings(document)} == {"unknown"}
     assert {row[1] for row in findings(document)} == {"node2", "twin"}
@@ -389,3 +392,18 @@ def test_junk_in_facts_never_crashes_and_never_makes_a_verdict_better(junk: Docu
     for verdict in document["verdicts"]:
         before = BASELINE[(verdict["clause"], verdict["check"], verdict["subject"]["id"])]
         assert STATES.index(verdict["verdict"]) <= STATES.index(before)
+
+
+@pytest.mark.parametrize(("matches", "verdict"), [(True, "pass"), (False, "fail"), (None, "unknown")])
+def test_a_bmc_of_another_server_is_told_by_the_serial_number_in_the_system(matches: Any, verdict: str) -> None:
+    others = [item for item in healthy() if (item.kind, item.id) != ("node", "node2")]
+    system = {**node_facts(2), "serial_matches_bmc": matches}
+    document = judged([*others, observed("node", "node2", system, collector="node_identity")])
+    assert of(document, "hardware.bmc_pairs_with_node", "node2")["verdict"] == verdict
+    assert next(c for c in document["clauses"] if c["id"] == "4.1.1-3")["verdict"] == verdict
+
+
+def test_the_pairing_is_not_run_while_nobody_was_inside_the_systems() -> None:
+    only_bmc = [item for item in healthy() if item.kind != "node"]
+    document = judged(only_bmc, run(stages=("hardware",)))
+    assert {v["verdict"] for v in document["verdicts"] if v["check"] == "hardware.bmc_pairs_with_node"} == {"not_run"}

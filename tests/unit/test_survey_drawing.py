@@ -62,7 +62,7 @@ def test_conflicts_and_findings_are_marked(tmp_path: Path) -> None:
     assert "node2 (冲突)" in shown
     assert "node4 (冲突)" in shown
     assert "≥" in shown
-    assert "✗ rack_units_free:R01" in shown
+    assert "× rack_units_free:R01" in shown
 
 
 def test_an_empty_and_a_small_rack(tmp_path: Path) -> None:

@@ -198,7 +198,8 @@ def test_observations_follow_the_schema_and_carry_the_remedies(tmp_path: Path) -
     facts = subjects["rack", "R01"]["observation"]["facts"]
     assert facts["rack_power_percent"] == 130.0
     assert set(facts["remedies"]) == {"survey.rack_power"}
-    assert facts["items_failed"][0].startswith("rack_power_percent:R01")
+    assert facts["limits"]["rack_power_percent"] == {"max": 100}
+    assert facts["other_failed"] == [], "what has a check of its own is told once"
     room = subjects["site", "test"]["observation"]["facts"]
     assert room["grounding_ohm"] is None
     assert {"where": "grounding_ohm", "problem": "the site file lacks room.grounding_ohm"} in room["notes"]
@@ -212,15 +213,21 @@ def test_the_contract_asks_only_for_what_the_survey_tells(tmp_path: Path) -> Non
     told = {(item.check, item.kind, item.quantity) for item in items}
     limits = survey.load_limits()
     clauses = yaml.safe_load((ROOT / "contract" / "clauses.yml").read_text(encoding="utf-8"))
-    checks = [c for clause in clauses for c in clause["checks"] if c["id"].startswith("survey.")]
-    assert checks
+    every = [c for clause in clauses for c in clause["checks"] if c["id"].startswith("survey.")]
+    assert {item.check for item in items} == {check["id"] for check in every}, "each item decides a check"
+    checks = [check for check in every if not check["id"].startswith("survey.other_")]
+    assert {item.quantity for item in items if item.has_own_check} == {check["fact"] for check in checks}
     for check in checks:
         assert (check["id"], check["subjects"], check["fact"]) in told, check["id"]
         # Two files state the limit; they must not drift apart.
         limit = next(item.limit for item in items if item.quantity == check["fact"])
-        for bound, value in check["expect"].items():
-            given = value.get("default") if isinstance(value, dict) else value
-            assert given == getattr(limit, bound), check["id"]
+        ((operator, value),) = check["expect"].items()
+        stated = dict(zip(("min", "max"), value, strict=True)) if operator == "between" else {operator: value}
+        assert {bound: row["default"] for bound, row in stated.items()} == limit.bounds(), check["id"]
+        # What the survey judged by counts, so that a site's own limit cannot differ between the two.
+        assert {bound: row["fact"] for bound, row in stated.items()} == {
+            bound: f"limits.{check['fact']}.{bound}" for bound in stated
+        }
     assert {item.quantity for item in items} <= set(limits.titles)
 
 
