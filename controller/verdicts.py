@@ -20,7 +20,11 @@ __all__ = ["STATES", "judge_run"]
 
 
 def judge_run(
-    folder: RunFolder, language: str = "zh", *, law: Contract | None = None, now: datetime | None = None
+    folder: RunFolder,
+    language: str = "zh",
+    *,
+    law: Contract | None = None,
+    now: datetime | None = None,
 ) -> Document:
     """Judge everything in ``folder`` and write what follows from it. May be called again as evidence grows.
 
@@ -41,7 +45,7 @@ def judge_run(
     with locked(folder.site_directory / ".lock"):
         ledger = update(ledger_files.load(folder.site_directory, run["site"]), run, observed)
         ledger_files.save(folder.site_directory, ledger, folder.redactor, language)
-    reports, warnings = _render(folder.path, language)
+    reports, warnings = _render(folder, language)
     keys = ("id", "title", "verdict", "counts")
     return {
         "run_dir": str(folder.path),
@@ -62,13 +66,13 @@ def judge_run(
     }
 
 
-def _render(run_dir: Path, language: str) -> tuple[dict[str, Path], list[str]]:
+def _render(folder: RunFolder, language: str) -> tuple[dict[str, Path], list[str]]:
     """The reports. A report that cannot be made is a warning: the verdicts are written and stand."""
     if importlib.util.find_spec("controller.report") is None:
         return {}, ["this installation has no controller.report: no report is made"]
     try:
         from controller.report import render_all  # noqa: PLC0415 - its typesetting libraries load slowly
 
-        return dict(render_all(run_dir, language)), []
+        return dict(render_all(folder.path, language, redactor=folder.redactor)), []
     except Exception as error:  # whatever a typesetter throws: it is told, and the verdicts are there
         return {}, [f"the report could not be made: {type(error).__name__}: {error}"]

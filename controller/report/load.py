@@ -66,8 +66,8 @@ class RunData:
     problems: list[Problem] = field(default_factory=list)
 
 
-def load(run_dir: Path, contract: Path | None = None, secrets: Iterable[object] = ()) -> RunData:
-    """Everything the report is made of, redacted; ``secrets`` are literal values that must not occur.
+def load(run_dir: Path, contract: Path | None = None, redactor: Redactor | None = None) -> RunData:
+    """Everything the report is made of, redacted; ``redactor`` knows the literal values that must not occur.
 
     What a run folder holds was redacted when it was written. It is done again here, on the data, because a PDF or a
     Word file cannot be searched afterwards, and because replacing inside finished markup would break it.
@@ -76,7 +76,7 @@ def load(run_dir: Path, contract: Path | None = None, secrets: Iterable[object] 
     folder = Path(run_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f"no run folder at {folder}")
-    data = RunData(folder, redactor=Redactor(secrets))
+    data = RunData(folder, redactor=redactor or Redactor())
     data.run = as_dict(_read_object(data, folder / "run.json", "run.json", needed=True))
     _take_verdicts(data, _read_json(data, folder / "verdicts.json", "verdicts.json", needed=True))
     _take_contract(data, contract or CONTRACT)

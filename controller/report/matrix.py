@@ -151,7 +151,14 @@ def _matrices(kind: str, lines: dict[str, _Line], varies: str, group: Callable[[
             groups = ([line.cells.get(name, Cell()) for name in column.members] for column in part)
             cells = tuple(_merge(group, varies, limit) for group in groups)
             if any(cell.verdict for cell in cells):
-                rows.append(Row(check, line.title, " / ".join(line.expected), cells))
+                rows.append(
+                    Row(
+                        check,
+                        line.title,
+                        line.expected[0] if len(line.expected) == 1 else varies if line.expected else "",
+                        cells,
+                    )
+                )
         matrices.append(Matrix(kind, tuple(part), tuple(rows)))
     return matrices
 

@@ -122,7 +122,7 @@ def build(data: RunData, language: str) -> Report:
         tool=shorten(" ".join(filter(None, (as_text(tool.get("name")), as_text(tool.get("version"))))), 120) or NOTHING,
         provenance=provenance,
         subjects=_subjects(inventory, words),
-        stages=_stages(run.get("stages")) or words("none"),
+        stages=_stages(run.get("stages"), words) or words("none"),
         state=state,
         clause_counts=clause_counts,
         check_counts=check_counts,
@@ -193,11 +193,12 @@ def _subjects(inventory: dict[str, Any], words: Words) -> str:
     return shorten("; ".join(parts), 500) or NOTHING
 
 
-def _stages(stages: Any) -> str:
+def _stages(stages: Any, words: Words) -> str:
     parts = []
     for name, stage in as_dict(stages).items():
         state = as_text(as_dict(stage).get("state")) if isinstance(stage, dict) else as_text(stage)
-        parts.append(f"{as_text(name)} ({state})" if state else as_text(name))
+        title = words.word("stage", as_text(name))
+        parts.append(words.say("stage.with", stage=title, state=words.word("stage.state", state)) if state else title)
     return shorten("; ".join(parts), 300)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from controller.files import write_atomic
+from controller.redact import Redactor
 
 from . import html, machine, pdf, word
 from .fonts import MissingFontError
@@ -14,21 +14,21 @@ from .model import build
 
 
 def render_all(
-    run_dir: Path, language: str = "zh", *, contract: Path | None = None, secrets: Iterable[object] = ()
+    run_dir: Path, language: str = "zh", *, contract: Path | None = None, redactor: Redactor | None = None
 ) -> dict[str, Path]:
     """Write ``report.html``, ``report.docx``, ``report.pdf``, ``ctrf.json`` and ``junit.xml`` of a run.
 
     :param run_dir: the run's folder (docs/seams.md section 7); what it lacks is said in the report.
     :param language: ``zh`` or ``en``. The tender's sentences stay as they were signed, in Chinese.
     :param contract: the clauses; the project's ``contract/clauses.yml`` unless given.
-    :param secrets: literal secrets of this run; none of them gets into any form of the report.
+    :param redactor: it knows the literal secrets of this run; none of them gets into any form of the report.
     :returns: format -> path, for ``html, docx, ctrf, junit, pdf``. Files are replaced atomically, mode 0600.
     :raises FileNotFoundError: there is no such folder.
     :raises ValueError: no such language.
     :raises MissingFontError: no Chinese font is installed; all but the PDF were written, and an older PDF is gone.
     """
     folder = Path(run_dir)
-    data = load(folder, contract, secrets)
+    data = load(folder, contract, redactor)
     report = build(data, language)
     contents: dict[str, tuple[str, bytes]] = {
         "html": ("report.html", html.screen_page(report).encode("utf-8")),

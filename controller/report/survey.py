@@ -69,10 +69,12 @@ def _first(item: dict[str, Any], *names: str) -> Any:
 
 
 def _item(item: dict[str, Any], titles: dict[str, str], words: Words) -> SurveyItem:
-    unit = as_text(item.get("unit"))
+    unit = words.word("unit", as_text(item.get("unit")))
     subject = _first(item, "subject", "where", "device", "rack", "feed")
     if isinstance(subject, dict):
         kind, name = as_text(subject.get("kind")), as_text(subject.get("id"))
+        # Of several PDUs of a rack, which one.
+        name = " · ".join(filter(None, (name, as_text(item.get("part")))))
         subject = f"{words.word('kind', kind)} {name}" if kind else name
     limit = _first(item, "expected", "expect", "limit", "limits", "threshold")
     verdict = _first(item, "verdict", "state", "status")

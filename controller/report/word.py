@@ -253,18 +253,9 @@ def _survey(writer: Writer, report: Report) -> None:
 
 def _survey_table(writer: Writer, report: Report, items: list[SurveyItem]) -> None:
     words = report.words
-    heads = [
-        words(key)
-        for key in (
-            "survey.item",
-            "col.subject",
-            "survey.limit",
-            "survey.value",
-            "col.verdict",
-            "survey.source",
-            "col.remedy",
-        )
-    ]
+    cures = any(item.remedy for item in items)  # where nothing is to be done, the sources get the room
+    keys = ("survey.item", "col.subject", "survey.limit", "survey.value", "col.verdict", "survey.source", "col.remedy")
+    heads = [words(key) for key in keys[: 7 if cures else 6]]
     rows = [
         (
             item.item,
@@ -272,12 +263,12 @@ def _survey_table(writer: Writer, report: Report, items: list[SurveyItem]) -> No
             item.limit,
             item.value,
             verdict_cell(item.verdict, report),
-            Cell(item.source, colour="4A5560", size=7),
-            item.remedy or "—",
+            Cell(item.source or "—", colour="4A5560", size=7),
+            *((item.remedy or "—",) if cures else ()),
         )
         for item in items
     ]
-    writer.table((15, 9, 9, 9, 8, 31, 19), heads, rows)
+    writer.table((15, 11, 9, 9, 8, 29, 19) if cures else (17, 14, 10, 10, 9, 40), heads, rows)
 
 
 def _assets(writer: Writer, report: Report) -> None:

@@ -275,7 +275,7 @@ def test_judging_a_folder_writes_verdicts_and_ledger(tmp_path: Path, monkeypatch
 def test_a_report_that_fails_is_a_warning_and_the_verdicts_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> dict[str, Path]:
+    def broken(*_: Any, **__: Any) -> dict[str, Path]:
         raise RuntimeError("no font")
 
     monkeypatch.setattr("controller.report.render_all", broken)

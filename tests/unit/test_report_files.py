@@ -19,6 +19,7 @@ from lxml import etree
 from lxml import html as lxml_html
 from report_helpers import CHECKS, RUN_ID, TENDER_BANDWIDTH, Site, make_site
 
+from controller.redact import Redactor
 from controller.report import ReportError, machine, pdf, render_all, word
 from controller.report import html as page
 from controller.report.figures import FigureError, read_svg
@@ -144,7 +145,7 @@ def test_a_secret_gets_into_no_form(site: Site) -> None:
     (folder / "figures" / "rack-S.svg").write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><text>hunter2secret!</text></svg>'
     )
-    paths = render_all(folder, contract=site.contract, secrets=["hunter2secret!"])
+    paths = render_all(folder, contract=site.contract, redactor=Redactor(["hunter2secret!"]))
     for form in ("html", "ctrf", "junit"):
         text = paths[form].read_text("utf-8")
         assert "hunter2secret!" not in text and "[redacted]" in text, form
