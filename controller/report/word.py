@@ -159,7 +159,7 @@ def _clauses(writer: Writer, report: Report) -> None:
             )
         )
     heads = [words(f"col.{name}") for name in ("clause", "tender", "threshold", "measured", "verdict", "evidence")]
-    writer.table((7, 34, 18, 18, 9, 14), heads, rows)
+    writer.table((7, 33, 15, 15, 9, 21), heads, rows)
 
 
 def _detail(writer: Writer, report: Report) -> None:
