@@ -22,6 +22,7 @@ from controller.contract import ContractError, Document, Observed
 from controller.files import link_atomic, locked, make_directory, write_atomic
 from controller.redact import Redactor
 
+CONCURRENT_RUNS = 20  # how many other runs of a site may have begun after ours
 RAW_LIMIT_BYTES = 4 * 1024 * 1024
 # Read this much beyond the limit before redacting, so that a secret across the cut is still seen whole.
 _SLACK = 64 * 1024
@@ -271,8 +272,8 @@ def join_or_create(
 ) -> tuple[RunFolder, bool]:
     """The run to write to, and whether it was there already.
 
-    :param wanted: ``latest``, a run id (joined when it exists, else made with that id), or None: the site's latest run
-        if this very process opened it, else a new one.
+    :param wanted: ``latest``, a run id (joined when it exists, else made with that id), or None: the run that this very
+        process opened, if it did, else a new one. Two processes may work on one site at a time.
     :raises EvidenceError: ``latest`` is wanted and the site has no run, or the run's folder is damaged.
     """
     secrets = list(secrets)
@@ -284,14 +285,22 @@ def join_or_create(
             raise EvidenceError(f"{wanted!r} is not a run id such as 20261124T060405Z")
         folder = RunFolder(root / site / wanted, secrets) if (root / site / wanted).is_dir() else None
     elif process is not None:
-        with contextlib.suppress(EvidenceError):
-            latest = RunFolder(find_run(root, site), secrets)
-            folder = latest if latest.run().get("process") == process else None
+        folder = _opened_by(process, root / site, secrets)
     if folder is None:
         made = RunFolder.create(root, site, inventory, provenance, run_id=wanted, process=process, secrets=secrets)
         return made, False
     folder.update_inventory(inventory, provenance)
     return folder, True
+
+
+def _opened_by(process: Document, site_directory: Path, secrets: list[object]) -> RunFolder | None:
+    """The run of this process among the newest of the site."""
+    for path in sorted(site_directory.glob("[0-9]*Z*"), reverse=True)[:CONCURRENT_RUNS]:
+        with contextlib.suppress(EvidenceError):
+            folder = RunFolder(path, secrets)
+            if folder.run().get("process") == process:
+                return folder
+    return None
 
 
 def find_run(root: Path, site: str, run_id: str = "latest") -> Path:

@@ -75,6 +75,8 @@ def test_a_process_joins_its_own_run_and_no_other(tmp_path: Path) -> None:
     third, joined = join_or_create(tmp_path, "twin", inventory(), "hardware", process=other)
     assert not joined
     assert third.path != first.path
+    mine, joined = join_or_create(tmp_path, "twin", inventory(), "hardware", process=me)
+    assert (mine.path, joined) == (first.path, True), "another process's run has begun since, and must not matter"
     assert join_or_create(tmp_path, "other", inventory(), "hardware", process=other)[1] is False
 
 
