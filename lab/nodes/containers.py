@@ -14,6 +14,7 @@ from lab import credentials
 from lab.nodes import image, persona, repo
 from lab.nodes.podman import Podman, need_root, runtime, ulimits
 from lab.state import LabError, Settings, State, cache_directory
+from lab.supervise import Supervisor
 
 SITE_LABEL = "npuforge.site"
 STATE_LABEL = "npuforge.state"
@@ -33,6 +34,12 @@ class Container:
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+
+def _kept(root: Path) -> bool:
+    """Whether some background service of the twin in this state directory lives."""
+    supervisor = Supervisor(State(root))
+    return any(supervisor.running(name) for name in supervisor.names())
 
 
 class Nodes:
@@ -57,10 +64,13 @@ class Nodes:
         }
 
     def check_owner(self, found: Iterable[Container]) -> None:
-        """A site of this name that belongs to another state directory is not touched."""
+        """A site of this name that belongs to another state directory is not touched, unless nobody keeps it now.
+
+        A twin whose services are all gone was cut off with its machine or its checkout; what is left of it is made anew.
+        """
         for container in found:
-            owner = container.labels.get(STATE_LABEL)
-            if owner != str(self.state.root):
+            owner = container.labels.get(STATE_LABEL) or ""
+            if owner != str(self.state.root) and _kept(Path(owner)):
                 raise LabError(
                     f"container {container.name} belongs to the twin in {owner}; end that one with "
                     f"'python -m lab down --state {owner}', or give this one another name with --site"
