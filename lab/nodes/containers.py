@@ -66,7 +66,7 @@ class Nodes:
     def check_owner(self, found: Iterable[Container]) -> None:
         """A site of this name that belongs to another state directory is not touched, unless nobody keeps it now.
 
-        A twin whose services are all gone was cut off with its machine or its checkout; what is left of it is made anew.
+        A twin whose services are all gone was cut off with its machine or its checkout; what is left is made anew.
         """
         for container in found:
             owner = container.labels.get(STATE_LABEL) or ""

@@ -29,9 +29,16 @@ def free_udp_port(address: str) -> int:
 
 
 def until(true: Callable[[], object], what: str, seconds: float = 8.0) -> None:
+    """Ask until it is true. An answer that fails (a BMC that restarts meanwhile) counts as not yet."""
     deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+    while True:
+        try:
+            if true():
+                return
+            why = ""
+        except AssertionError as error:
+            why = f" ({error})"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}{why}"
         time.sleep(0.05)
 
 
@@ -96,14 +103,13 @@ class Bench:
     def tool(self, *words: str, node: str = "node1", password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
         bmc = self.world.read(node)["bmc"]
         where = ["-H", bmc["address"], "-p", str(bmc["ipmi_port"]), "-U", bmc["user"], "-E"]
-        return subprocess.run(
-            ["ipmitool", "-I", "lanplus", "-C", "3", *where, *words],
-            env={**os.environ, "IPMI_PASSWORD": password, "TZ": "UTC"},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        argv = ["ipmitool", "-I", "lanplus", "-C", "3", *where, *words]
+        environment = {**os.environ, "IPMI_PASSWORD": password, "TZ": "UTC"}
+        try:
+            return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=15, check=False)
+        except subprocess.TimeoutExpired:
+            # ipmitool waits long for a BMC that was restarted in the middle of a session
+            return subprocess.CompletedProcess(argv, 124, "", "no end within 15 s")
 
     def ask(self, *words: str) -> str:
         done = self.tool(*words)

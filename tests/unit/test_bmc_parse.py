@@ -346,3 +346,11 @@ def test_any_one_missing_value_leaves_a_count_right_or_open(name: str, value: st
                 seen = facts[kind]["present_count"] if facts[kind] else None
                 wrong += [] if seen in (None, count) else [(kind, seen, path)]
     assert wrong == []
+
+
+def test_a_log_whose_members_are_no_list_has_no_members() -> None:
+    tree: Any = sample("openubmc")
+    [uri] = [uri for uri in tree if uri.lower().endswith("/logservices/log1/entries")]
+    tree[uri]["Members"] = 1
+    tree[uri].pop("Members@odata.count", None)
+    assert facts_of(tree)["log"] == {"entries_count": 0, "critical": [], "warning": []}

@@ -31,8 +31,12 @@ def ipmi(running):
     with running.world.update("node1") as node:
         node.clear()
         node.update(healthy)
-    until(lambda: running.tool("mc", "info").returncode == 0, "the node answers again")
-    until(lambda: running.sdr()["Fan1 Speed"].endswith("7200 RPM") and not running.sel(), "the node is healthy again")
+    until(lambda: running.tool("mc", "info").returncode == 0, "the node answers again", seconds=40)
+    until(
+        lambda: running.sdr()["Fan1 Speed"].endswith("7200 RPM") and not running.sel(),
+        "the node is healthy again",
+        seconds=40,
+    )
 
 
 def plant(ipmi: Bench, kind: str, index: int, **cause: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..common import Document, as_integer, as_text, note, parse_time
+from ..common import Document, as_integer, as_list, as_text, note, parse_time
 from .part import last
 from .tree import Tree
 
@@ -38,7 +38,7 @@ def _count(tree: Tree) -> int:
     listed: dict[str, int] = {}
     for uri, body in tree.role("entry*"):
         service = tree.owner(uri, "log") or uri
-        listed[service] = listed.get(service, 0) + len(body.get("Members") or [])
+        listed[service] = listed.get(service, 0) + len(as_list(body.get("Members")))
         count = as_integer(body.get("Members@odata.count"))
         if count is not None:
             declared[service] = max(count, declared.get(service, 0))
