@@ -144,6 +144,7 @@ SHOWN: dict[str, Expectation] = {
 ELSEWHERE = {
     "bmc_slow": "test_a_slow_bmc_is_read_as_far_as_it_goes",
     "duplicate_serial": "test_two_nodes_may_show_one_serial",
+    "mainboard_swapped": "test_faults.py, since only the node itself shows it",
 }
 
 
