@@ -39,6 +39,13 @@ class Twin:
         program = str(Path(sys.executable).parent / "ansible-playbook")
         return run([program, *argv], check=False, extra={"ANSIBLE_STDOUT_CALLBACK": callback})
 
+    def restore(self) -> None:
+        self.lab("heal", "--all")
+        for path in sorted((self.state / "world" / "nodes").glob("*.json")):
+            if json.loads(path.read_text(encoding="utf-8"))["power"] != "on":
+                self.lab("power", path.stem, "on")
+                self.lab("up")  # waits until the node lets us in
+
     def secrets(self) -> dict[str, str]:
         values: dict[str, str] = json.loads((self.state / "secrets.json").read_text(encoding="utf-8"))
         return values
@@ -68,7 +75,7 @@ def raised() -> Iterator[Twin]:
 
 @pytest.fixture
 def twin(raised: Twin) -> Iterator[Twin]:
-    """A healthy twin before and after the test."""
-    raised.lab("heal", "--all")
+    """A healthy twin with power before and after the test, however the test before ended."""
+    raised.restore()
     yield raised
-    raised.lab("heal", "--all")
+    raised.restore()
