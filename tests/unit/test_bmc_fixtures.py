@@ -16,7 +16,7 @@ from npuforge.bmc.read import Job, read
 
 FIXTURES = shared() / "fixtures" / "redfish"
 EXPECT = FIXTURES / "EXPECT.tsv"
-pytestmark = pytest.mark.skipif(not EXPECT.is_file(), reason="the captures are not beside this checkout")
+pytestmark = pytest.mark.skipif(not EXPECT.is_file(), reason="shared fixtures are not beside this checkout")
 
 # tree -> what can be seen there (of the columns below).
 KNOWN = {

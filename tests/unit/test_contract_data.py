@@ -50,7 +50,7 @@ def tender_lines() -> list[str]:
     """The numbered part of the tender (4.1 to 4.5), without headings and without what introduces a list."""
     path = SHARED / "tender.txt"
     if not path.is_file():
-        pytest.skip("the tender is not beside this checkout (NPUFORGE_SHARED)")
+        pytest.skip("shared fixtures are not beside this checkout")
     text = path.read_text(encoding="utf-8")
     body = text[text.index("4.1 环境准备") : text.index("5. 其他要求")]
     lines = [line.strip() for line in body.splitlines() if line.strip()]
@@ -132,10 +132,7 @@ def test_profiles_know_the_same_keys() -> None:
 
 
 def test_every_fault_of_the_twin_is_caught_by_a_check_that_exists() -> None:
-    path = ROOT / "lab" / "faults.yml"
-    if not path.is_file():
-        pytest.skip("lab/faults.yml is not there")
-    faults = yaml.safe_load(path.read_text(encoding="utf-8"))
+    faults = yaml.safe_load((ROOT / "lab" / "faults.yml").read_text(encoding="utf-8"))
     assert contract.problems(faults, "faults") == []
     for name, fault in faults.items():
         assert fault["check"] in CHECKS, name
