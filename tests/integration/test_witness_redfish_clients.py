@@ -48,11 +48,15 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=["node1", "node3"], ids=["openubmc", "ibmc"])
-def root(request: pytest.FixtureRequest, served: Service, monkeypatch: pytest.MonkeyPatch) -> sushy.Sushy:
+def root(request: pytest.FixtureRequest, served: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[sushy.Sushy]:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(served.ca_file))  # requests prefers it to what sushy passes
     found = sushy.Sushy(served.base_url(request.param) + "/redfish/v1", USER, PASSWORD, verify=str(served.ca_file))
     found.node = request.param
-    return found
+    yield found
+    # Its destructor would do this whenever it is collected: then nobody answers any more, and the retries of minutes
+    # would hold up whatever test runs by then.
+    found._auth.close()
+    found._auth = None
 
 
 def test_sushy_switches_the_machine(root: sushy.Sushy, served: Service) -> None:
