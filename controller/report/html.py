@@ -10,7 +10,7 @@ from string import Template
 import jinja2
 from markupsafe import Markup
 
-from . import symbols
+from . import fabric, symbols
 from .matrix import WORST_FIRST
 from .model import Report, counts_text, short_file
 from .text import columns, fit
@@ -28,11 +28,12 @@ CHAPTERS = (
     ("clauses", "2", "section.clauses"),
     ("detail", "3", "section.detail"),
     ("findings", "4", "section.findings"),
-    ("survey", "5", "section.survey"),
-    ("assets", "6", "section.assets"),
-    ("outliers", "7", "section.outliers"),
-    ("method", "8", "section.method"),
-    ("signatures", "9", "section.signatures"),
+    ("fabric", "5", "section.fabric"),
+    ("survey", "6", "section.survey"),
+    ("assets", "7", "section.assets"),
+    ("outliers", "8", "section.outliers"),
+    ("method", "9", "section.method"),
+    ("signatures", "10", "section.signatures"),
     ("serials", "", "section.serials"),
     ("evidence", "", "section.evidence"),
 )
@@ -89,6 +90,8 @@ def _render(report: Report, css: str) -> str:
             state_symbol=symbol,
             state_colour=colour,
             legend=legend(report),
+            npu_aspects=tuple(fabric.NPU_ASPECTS),
+            switch_aspects=tuple(fabric.SWITCH_ASPECTS),
         )
     )
 

@@ -62,6 +62,8 @@ class RunData:
     ledger: dict[str, Any] | None = None
     survey: dict[str, Any] | None = None
     cabling: dict[str, Any] | None = None
+    fabric_plan: dict[str, Any] | None = None
+    pairs: list[dict[str, Any]] = field(default_factory=list)  # facts of node pairs, each with its `pair`
     figures: list[tuple[str, bytes]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -84,6 +86,7 @@ def load(run_dir: Path, contract: Path | None = None, redactor: Redactor | None 
     data.ledger = _read_object(data, folder.parent / "ledger.json", "../ledger.json")
     data.survey = _read_object(data, folder / "survey.json", "survey.json")
     data.cabling = _read_object(data, folder / "cabling.json", "cabling.json")
+    data.fabric_plan = _read_object(data, folder / "fabric" / "plan.json", "fabric/plan.json")
     for path in _files([*folder.glob("figures/*.svg"), *folder.glob("rack-*.svg")]):
         content = _read_bytes(data, path, path.name)
         if content is not None:
@@ -188,6 +191,9 @@ def _take_observations(data: RunData) -> None:
             EvidenceFile(name, hashlib.sha256(content).hexdigest(), len(content), collector, collected, provenance)
         )
         data.provenances.add(provenance or "unknown")
+        subject = as_dict(document.get("subject"))
+        if subject.get("kind") == "node_pair":
+            data.pairs.append({**as_dict(document.get("facts")), "pair": as_text(subject.get("id"))})
         for entry in dicts(document.get("raw")):
             known[as_text(entry.get("file"))] = EvidenceFile(
                 "", as_text(entry.get("sha256")), 0, collector, collected, provenance

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import assets, matrix, survey
+from . import assets, fabric, matrix, survey
 from .expect import expectation
 from .findings import Finding, Findings, collect, observed_text
 from .i18n import Words
@@ -72,6 +72,7 @@ class Report:
     quiet: dict[str, list[str]]  # verdict -> clauses without any check
     findings: list[Finding]
     waived: list[Finding]
+    fabric: fabric.Fabric
     survey: survey.Survey
     assets: assets.Assets
     evidence: list[tuple[str, ...]]
@@ -133,6 +134,7 @@ def build(data: RunData, language: str) -> Report:
         quiet=_quiet([clause for clause in clauses if clause.id not in judged]),
         findings=found.open,
         waived=found.waived,
+        fabric=fabric.read(data, words),
         survey=survey.read(data, words),
         assets=assets.read(data.ledger, words),
         evidence=[_evidence_row(item, words) for item in data.observations],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import fabric
 from .expect import expectation
 from .figures import Figure, FigureError, read_svg
 from .i18n import Words
@@ -47,6 +48,8 @@ def read(data: RunData, words: Words) -> Survey:
     }
     survey = Survey(items=_items(data.survey, titles, words), cabling=_items(data.cabling, titles, words))
     for number, (name, content) in enumerate(data.figures, start=1):
+        if name == fabric.DRAWING:
+            continue  # it has its own chapter
         try:
             survey.figures.append(read_svg(name, content, prefix=f"f{number}-"))
         except FigureError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import symbols
-from .figures import to_png
+from . import fabric, symbols
+from .figures import Figure, to_png
 from .findings import Finding
 from .html import CHAPTERS, legend, state_look
 from .matrix import WORST_FIRST, Matrix
@@ -35,6 +35,8 @@ def render(report: Report) -> bytes:
     _detail(writer, report)
     writer.section(landscape=False)
     _findings(writer, report)
+    writer.section(landscape=bool(report.fabric.ports))
+    _fabric(writer, report)
     writer.section(landscape=bool(report.survey.items or report.survey.cabling))
     _survey(writer, report)
     writer.section(landscape=True)
@@ -228,6 +230,76 @@ def _finding_tables(writer: Writer, report: Report, findings: list[Finding]) -> 
         writer.table((16, 84), (), rows)
 
 
+def _fabric(writer: Writer, report: Report) -> None:
+    words, page = report.words, report.fabric
+    _title(writer, report, "section.fabric")
+    if not page.present:
+        writer.text(words("fabric.none"))
+        return
+    for text, word in page.badges:
+        said = f"{text}{words('colon')}{symbols.SYMBOLS[word]} {words(f'verdict.{word}')}"
+        writer.text(said, bold=True, colour=symbols.COLOURS[word])
+    if page.pairs:
+        writer.heading(words("fabric.pairs"), 2)
+        heads = [words(f"fabric.col.{key}") for key in ("pair", "one_way", "slowest", "lost")] + [words("col.verdict")]
+        rows = [
+            (
+                row.pair,
+                "\n".join(f"{way}: {rate}" for way, rate in row.directions) or "—",
+                row.slowest,
+                row.lost,
+                verdict_cell(row.verdict, report),
+            )
+            for row in page.pairs
+        ]
+        writer.table((18, 32, 30, 10, 10), heads, rows)
+    _figure(writer, report, page.heat, words("fabric.heat"))
+    if page.causes:
+        writer.heading(words("fabric.causes"), 2)
+    for cause in page.causes:
+        writer.text(
+            f"{symbols.SYMBOLS[cause.verdict]} {cause.subject}", bold=True, colour=symbols.COLOURS[cause.verdict]
+        )
+        for line in cause.lines:
+            writer.bullet(line)
+        for remedy in cause.remedies:
+            writer.text(f"{words('console.remedy')}{remedy}", size=9)
+    if page.more_causes:
+        writer.text(words.say("findings.more", count=page.more_causes), size=9)
+    if page.ports:
+        writer.heading(words("fabric.ports"), 2)
+        aspects = [*fabric.NPU_ASPECTS, *fabric.SWITCH_ASPECTS]
+        heads = [words("fabric.col.npu"), words("fabric.col.switch_port")]
+        heads += [words(f"fabric.aspect.{aspect}") for aspect in aspects] + [words("fabric.col.slowest")]
+        table = [
+            (
+                row.name,
+                row.switch_port,
+                *(
+                    Cell(symbols.SYMBOLS[w], colour=symbols.COLOURS[w], fill=symbols.TINTS[w])
+                    for w in row.npu + row.switch
+                ),
+                row.slowest,
+            )
+            for row in page.ports
+        ]
+        writer.table((10, 15, *([4.4] * len(aspects)), 9), heads, table)
+        if page.sound:
+            writer.text(words.say("fabric.sound", count=page.sound), size=9)
+    _figure(writer, report, page.drawing, words("fabric.drawing"))
+
+
+def _figure(writer: Writer, report: Report, figure: Figure | None, caption: str) -> None:
+    if figure is None:
+        return
+    image = to_png(figure)
+    if image is None:
+        writer.text(report.words("survey.figure_missing"), centre=True)
+    else:
+        writer.picture(image, figure.width * MM_PER_PIXEL, figure.height * MM_PER_PIXEL)
+    writer.text(caption, size=9, centre=True, colour="4A5560")
+
+
 def _survey(writer: Writer, report: Report) -> None:
     words = report.words
     _title(writer, report, "section.survey")
@@ -241,12 +313,7 @@ def _survey(writer: Writer, report: Report) -> None:
     if report.survey.figures and (report.survey.items or report.survey.cabling):
         writer.section(landscape=False)
     for number, figure in enumerate(report.survey.figures, start=1):
-        image = to_png(figure)
-        if image is None:
-            writer.text(words("survey.figure_missing"), centre=True)
-        else:
-            writer.picture(image, figure.width * MM_PER_PIXEL, figure.height * MM_PER_PIXEL)
-        writer.text(words.say("survey.figure", number=number, name=figure.name), size=9, centre=True, colour="4A5560")
+        _figure(writer, report, figure, words.say("survey.figure", number=number, name=figure.name))
     for name, problem in report.survey.bad_figures:
         writer.text(words.say("survey.figure_bad", name=name, problem=problem))
 

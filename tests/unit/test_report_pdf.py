@@ -63,7 +63,7 @@ def test_another_reader_agrees(report: Path) -> None:
     for page in reader.pages:
         assert "SIMULATED-notmeasuredonhardware" in plain(page.extract_text())
     titles = [item.title for item in reader.outline if not isinstance(item, list)]
-    assert titles[0].startswith("1") and len(titles) == 11
+    assert titles[0].startswith("1") and len(titles) == 12
     assert reader.metadata is not None and RUN_ID in (reader.metadata.title or "")
     assert {(round(float(page.mediabox.width)), round(float(page.mediabox.height))) for page in reader.pages} == {
         (595, 842),
