@@ -141,7 +141,7 @@ def test_every_sentence_is_used() -> None:
     folder = Path(i18n.__file__).parent
     sources = [*folder.glob("*.py"), *folder.glob("templates/*")]
     code = "\n".join(path.read_text("utf-8") for path in sources if path.name != "i18n.py")
-    dynamic = set(re.findall(r"""f["'](\w+)\.\{""", code)) | set(re.findall(r"""["'](\w+)\.["'] ~""", code))
+    dynamic = set(re.findall(r"""f["']([\w.]+)\.\{""", code)) | set(re.findall(r"""["']([\w.]+)\.["'] ~""", code))
     dynamic |= set(re.findall(r"""word\(["']([\w.]+)["'],""", code)) | set(re.findall(r"""["'](\w+)\.%d["']""", code))
     unused = [
         key
