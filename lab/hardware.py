@@ -13,7 +13,7 @@ from typing import Any
 Document = dict[str, Any]
 
 # Raised whenever a key is added that the simulators rely on: a world of another shape is made anew by "up".
-SHAPE = 3
+SHAPE = 4
 NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
 
 
@@ -130,9 +130,21 @@ def build_node(plan: Plan, number: int) -> Document:
                 "temperature_celsius": 48,
                 "power_watts": 92,
                 "error_code": None,
+                "net": npu_port(number, i),
             }
             for i in range(1, 9)
         ],
+        "npu_tools": {
+            "version": "24.1.0.3",
+            # How the tools misbehave. busy: true (for good) or how many calls; receiver_hangs: slots whose roce_test
+            # never ends; failing_ranks: whose result is wrong; layout "future": of a version that nobody knows.
+            "busy": False,
+            "layout": "known",
+            "receiver_hangs": [],
+            "failing_ranks": [],
+            "boot": None,  # which boot of its host the NPUs' settings belong to
+            "powered": True,  # whether the NPUs had power when somebody last looked
+        },
         "dimms": [
             {
                 "slot": f"DIMM{cpu}{channel}{unit}",
@@ -223,6 +235,52 @@ def build_node(plan: Plan, number: int) -> Document:
         "boot": {"target": "None", "enabled": "Disabled", "mode": "UEFI"},
         "virtual_media": {"image": None, "inserted": False, "sha256": None},
         "faults": {},  # fault name -> what to put back when it heals
+    }
+
+
+def npu_port(number: int, i: int) -> Document:
+    """The 200GE port of one NPU: causes, what the device was told (``conf``, lost without power), what it counted."""
+    return {
+        "mac": mac(number, 0x80 + i),
+        "link_admin": "up",
+        "capability_mbps": 200000,
+        "fec": "rs",
+        "optics": {
+            "present": True,
+            "vendor": "HUAWEI",
+            "part_number": "02314TWN",
+            "serial": f"OPT{number:03d}10P{i:02d}",
+            "temperature_celsius": 43,
+            "vcc_mv": 3290.0,
+            "tx_power_mw": 1.31,
+            "rx_power_mw": 1.02,
+            "tx_bias_ma": 7.94,
+            "snr_db": 19.5,
+        },
+        "flaps": [],  # when the link went down for a second: Unix seconds, or seconds after the last boot
+        "conf": factory_port(),
+        "counters": {},  # name in "hccn_tool -stat -g" -> number; what is not there is 0
+        "slow_factor": {},  # peer's node -> share of the rate that is left
+    }
+
+
+def factory_port() -> Document:
+    """What the network part of an NPU is set to before anybody told it anything, by the keys of /etc/hccn.conf.
+
+    ``link`` and ``cfg_status`` have no key there. ``roce_port`` -1: chosen by the device ("auto").
+    """
+    return {
+        "address": None,
+        "netmask": None,
+        "gateway": None,
+        "netdetect": None,
+        "mtu": 1500,
+        "bitmap": [0, 0, 0, 0, 0, 0, 0, 0],
+        "dscp_tc": {},
+        "roce_port": -1,
+        "tls_enable": 0,
+        "link": "up",
+        "cfg_status": "NONE",
     }
 
 

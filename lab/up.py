@@ -19,6 +19,7 @@ from lab.hardware import SHAPE, build_site
 from lab.nodes import image, repo
 from lab.nodes.containers import Nodes
 from lab.nodes.podman import Podman, check_machine, need_root
+from lab.npu import sockets
 from lab.state import LabError, Settings, State
 from lab.supervise import Supervisor, end, marked
 
@@ -29,12 +30,12 @@ SERVICE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Service:
-    """A background process of the twin. ``missing(world documents)`` says what does not answer yet, or None."""
+    """A background process of the twin. ``missing(state, nodes, switches)`` says what does not answer yet, or None."""
 
     name: str
     module: str
     options: tuple[str, ...]
-    missing: Callable[[list[Document], list[Document]], str | None]
+    missing: Callable[[State, list[Document], list[Document]], str | None]
 
     def argv(self, state: State) -> list[str]:
         return [sys.executable, "-m", self.module, "--state", str(state.root), *self.options]
@@ -67,13 +68,19 @@ def _alive(nodes: list[Document]) -> list[Document]:
 
 
 SERVICES = (
-    Service("bmc", "lab.bmc", ("--backend", "podman"), lambda nodes, _: _first(_alive(nodes), probe_redfish)),
-    Service("ipmi", "lab.ipmi", (), lambda nodes, _: _first(_alive(nodes), probe_ipmi)),
+    Service("bmc", "lab.bmc", ("--backend", "podman"), lambda _, nodes, __: _first(_alive(nodes), probe_redfish)),
+    Service("ipmi", "lab.ipmi", (), lambda _, nodes, __: _first(_alive(nodes), probe_ipmi)),
     Service(
         "switch",
         "lab.switch",
         (),
-        lambda _, switches: _first([s for s in switches if s["power"] == "on" and not s["dead"]], probe_switch),
+        lambda _, __, switches: _first([s for s in switches if s["power"] == "on" and not s["dead"]], probe_switch),
+    ),
+    Service(
+        "npu",
+        "lab.npu",
+        (),
+        lambda state, nodes, _: _first(nodes, lambda node: sockets.probe(sockets.folder(state.root, node["name"]))),
     ),
 )
 
@@ -170,7 +177,7 @@ def _ensure_services(
     for service, done in started:
 
         def missing(service: Service = service) -> str | None:
-            return service.missing(nodes, switches)
+            return service.missing(state, nodes, switches)
 
         supervisor.wait_until(service.name, missing, SERVICE_SECONDS)
         progress.say(f"{service.name} simulator: {done}, answers")

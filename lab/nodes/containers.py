@@ -13,6 +13,7 @@ from typing import Any
 from lab import credentials
 from lab.nodes import image, persona, repo
 from lab.nodes.podman import Podman, need_root, runtime, ulimits
+from lab.npu.sockets import folder as npu_folder
 from lab.state import LabError, Settings, State, cache_directory
 from lab.supervise import Supervisor
 
@@ -146,6 +147,7 @@ class Nodes:
     def _create(self, node: Document, recipe: str, become_password: str) -> None:
         """Made under another name and renamed when complete, so that a container that is there is a whole one."""
         name = self.container(node["name"])
+        npu_folder(self.state.root, node["name"]).mkdir(parents=True, exist_ok=True, mode=0o700)
         unfinished = f"{name}-unfinished"
         self.podman.run("rm", "--force", "--time", "0", "--ignore", unfinished)
         path = runtime(cache_directory())
@@ -161,6 +163,8 @@ class Nodes:
             *("--volume", f"{repo.path()}:/srv/repo:ro"),
             # The truth that the simulated tools read; it is a folder because its files are replaced, not written.
             *("--volume", f"{self.state.world.root / 'nodes'}:/opt/npuforge-twin/nodes:ro"),
+            # The socket of the NPU tools' service; the folder outlives a restart of that service.
+            *("--volume", f"{npu_folder(self.state.root, node['name'])}:/opt/npuforge-twin/run:ro"),
             *(image.name(), "/sbin/init"),
         )
         key = credentials.host_key(self.state, node["name"])

@@ -5,8 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from lab.world import World
+
+if TYPE_CHECKING:
+    from lab.npu.runtime import Runtime
+
+Say = Callable[[str], None]
+Run = Callable[[World, str, Sequence[str], Say], int]
 
 
 class Gone(Exception):
@@ -15,21 +22,28 @@ class Gone(Exception):
 
 @dataclass
 class Call:
-    """What a tool gets. ``files``: path -> text of the node's files as the client sent them (None: not there)."""
+    """What a tool gets. ``files``: path -> text of the node's files as the client sent them (None: not there).
+
+    ``send`` takes ``{"out": text}`` or ``{"err": text}``. ``after`` is done when the client has replaced its files.
+    """
 
     world: World
     node: str
     argv: list[str]
     files: dict[str, str | None]
-    send: Callable[[str], None]
+    send: Callable[[dict[str, str]], None]
+    runtime: Runtime
     gone: threading.Event = field(default_factory=threading.Event)
-    written: dict[str, str] = field(default_factory=dict)  # files that the client must replace before it ends
+    written: dict[str, str] = field(default_factory=dict)
+    after: list[Callable[[], None]] = field(default_factory=list)
 
     def say(self, text: str) -> None:
         """Text to the caller's standard output, now. Gone: nobody hears it."""
-        if self.gone.is_set():
-            raise Gone(self.node)
-        self.send(text)
+        self._send("out", text)
+
+    def complain(self, text: str) -> None:
+        """The same for standard error."""
+        self._send("err", text)
 
     def read(self, path: str) -> str | None:
         """A file of the node as it is after this call's own writes; None: not there."""
@@ -44,11 +58,16 @@ class Call:
         if self.gone.wait(seconds):
             raise Gone(self.node)
 
+    def _send(self, stream: str, text: str) -> None:
+        if self.gone.is_set():
+            raise Gone(self.node)
+        self.send({stream: text})
+
 
 Session = Callable[[Call], int]
 
 
-def plain(run: Callable[[World, str, Sequence[str], Callable[[str], None]], int]) -> Session:
+def plain(run: Run) -> Session:
     """A tool that needs neither files nor waiting, as a row of the table."""
 
     def session(call: Call) -> int:

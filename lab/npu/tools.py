@@ -1,24 +1,20 @@
 """Which tools the service answers for, by the name under which a node calls them. To add one: a row in ``TOOLS``.
 
-A tool is ``run(world, node, argv, say) -> rc``. ``node``: the name of the server it was called on; ``argv``: what
-followed the tool's name; ``say(text)``: sends text to the caller's standard output at once (text carries its own line
-ends) and raises ``Gone`` when the caller is no longer there, as a tool that was killed. It runs in a thread of its own.
+A plain tool is ``run(world, node, argv, say) -> rc`` (``lab.npu.call.Run``). ``node``: the name of the server it was
+called on; ``argv``: what followed the tool's name; ``say(text)``: sends text to the caller's standard output at once
+(text carries its own line ends) and raises ``lab.npu.call.Gone`` when the caller is no longer there, as a tool that was
+killed. It runs in a thread of its own.
 
-A tool that reads or writes files of the node, or must be told that its caller went away while it waits, is a
-``Session`` tool instead: it takes a ``lab.npu.call.Call``.
+A tool that reads or writes files of the node, writes to standard error, or must be told that its caller went away while
+it waits, takes a ``lab.npu.call.Call`` instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from lab.npu.call import Call, Session, plain
-from lab.world import World
-
-Say = Callable[[str], None]
-Run = Callable[[World, str, Sequence[str], Say], int]
+from lab.npu import hccn
+from lab.npu.call import Session
 
 # Rows of further simulators: "npu-smi": plain(smi.run), "mpirun": plain(collective.mpirun), ...
-TOOLS: Mapping[str, Session] = {}
-
-__all__ = ["TOOLS", "Call", "Run", "Say", "Session", "plain"]
+TOOLS: Mapping[str, Session] = {"hccn_tool": hccn.run}
