@@ -11,14 +11,13 @@ from __future__ import annotations
 import importlib
 import ipaddress
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from lab.world import World
 
 Document = Mapping[str, Any]
-PortState = Callable[[Document, str], Mapping[str, Any]]
 Endpoint = tuple[str, str]  # ("node2", "NPU3")
 
 ROUTER_HOSTS = (1, 254)
@@ -66,18 +65,17 @@ def endpoint(text: str) -> Endpoint:
     return node, slot
 
 
-def _port_state(document: Document, port: str) -> Mapping[str, Any]:
+def _running_state(document: Document, port: str) -> Mapping[str, Any]:
     state: Mapping[str, Any] = importlib.import_module("lab.switch.roce").port_state(document, port)
     return state
 
 
 @dataclass
 class Wires:
-    """The network at one moment. ``state(document, port)``: how a switch port treats RoCE, as running."""
+    """The network at one moment."""
 
     nodes: Mapping[str, Document]
     switches: Mapping[str, Document]
-    state: PortState = _port_state
     _states: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     _links: dict[Endpoint, Link] = field(default_factory=dict)
 
@@ -97,9 +95,10 @@ class Wires:
         return npu["net"]["conf"] if npu else {}
 
     def port_state(self, switch: str, port: str) -> Mapping[str, Any]:
+        """How a switch port treats RoCE, by the configuration that runs."""
         key = (switch, port)
         if key not in self._states:
-            self._states[key] = self.state(self.switches[switch], port)
+            self._states[key] = _running_state(self.switches[switch], port)
         return self._states[key]
 
     def cable(self, end: Endpoint) -> tuple[str, Document] | None:
