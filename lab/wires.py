@@ -188,6 +188,8 @@ class Wires:
             return Reach(False, reason="; ".join(link.reasons))
         if not _on_link(conf, address) and not _is_router(conf["gateway"]):
             return Reach(False, reason=f"nobody answers at the gateway {conf['gateway']}")
+        if self.owner(conf["address"]) != source:
+            return Reach(False, reason=f"{conf['address']} is not {label(source)} alone: answers go elsewhere")
         end = self.owner(address)
         if end is None:
             answers = _is_router(address)

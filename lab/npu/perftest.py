@@ -255,7 +255,7 @@ def _report(wanted: Wanted, path: Path, rate: float, addresses: Sequence[str], r
     """Two ends of one test see nearly the same; the receiver of a *send* has no peak, and an average of its own."""
     own, other = addresses
     average = rate / MIB
-    peak = average * (1 + 0.0002 * (1.5 + spread("peak", own, other, rate)))
+    peak = average * (1 + 0.0002 * (1.5 + spread("peak", *sorted(addresses), rate)))
     if receiver and wanted.kind == "ib_send_bw":
         average, peak = average * 1.00124, 0.0
     unit, factor = ("Gb", MIB * 8 / 1e9) if wanted.gbits else ("MB", 1.0)

@@ -102,6 +102,8 @@ class Server:
         finally:
             for done in call.after:
                 done()
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)  # wakes the watcher, and tells a client that stays
 
     def _run(self, call: Call, tool: str, boot: str | None) -> int:
         session = self.tools.get(tool)
