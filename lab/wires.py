@@ -65,8 +65,26 @@ def endpoint(text: str) -> Endpoint:
     return node, slot
 
 
-def _running_state(document: Document, port: str) -> Mapping[str, Any]:
-    state: Mapping[str, Any] = importlib.import_module("lab.switch.roce").port_state(document, port)
+# A port of a switch that was never told anything about RoCE (CE9855 as delivered: trusts 802.1p, no PFC, no headroom).
+UNTOUCHED: Document = {
+    "trust_dscp": False,
+    "queue_of": {},
+    "pfc_priorities": [],
+    "pfc_enabled": False,
+    "headroom": False,
+    "xoff_ok": True,
+    "ecn": {},
+    "turned_off": [],
+    "mtu": 9216,
+}
+
+
+def _running_state(document: Document, port: str) -> Document:
+    try:
+        roce = importlib.import_module("lab.switch.roce")
+    except ModuleNotFoundError:  # this switch knows no RoCE commands yet
+        return UNTOUCHED
+    state: Document = roce.port_state(document, port)
     return state
 
 
