@@ -1,7 +1,9 @@
 """One SSH session to a switch's command line, through netmiko. Runs on the controller only.
 
-Reads only: questions of the switch are answered with no. The host key must be in the given file; there is no trust on
-first use. The password is given to netmiko and to nothing else.
+``Session`` reads only: questions of the switch are answered with no. ``Configurator`` (two-stage Huawei switches) can
+also enter lines; it shows the prompt after each, because there the prompt tells whether something is uncommitted, and
+leaves commits to its user. The host key must be in the given file; there is no trust on first use. The password is
+given to netmiko and to nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 PAGER_OFF = "screen-length 0 temporary"  # netmiko's huawei driver sends it
-_QUESTION = re.compile(r"\[[Yy](?:\([^)]*\))?/[Nn][^\]]*\]\s*:?\s*$")
+_ASKS = r"\[[Yy](?:\([^)]*\))?/[Nn][^\]]*\]\s*:?\s*$"
+_QUESTION = re.compile(_ASKS)
 
 
 class SessionError(Exception):
@@ -41,10 +44,14 @@ class Answer(NamedTuple):
 
 
 class Session:
-    """``with Session(target) as session: session.run("display version")``."""
+    """``with Session(target) as session: session.run("display version")``.
 
-    def __init__(self, target: Target) -> None:
+    :param os: the command line: huawei_vrpv8, h3c_comware or sonic (a Linux shell).
+    """
+
+    def __init__(self, target: Target, os: str = "huawei_vrpv8") -> None:
         self.target = target
+        self.os = os
         self._connection: Any = None
         self._prompt = ""
 
@@ -52,32 +59,20 @@ class Session:
         """:raises SessionError: not reachable, refused, unknown or changed host key, no prompt."""
         try:
             import netmiko  # noqa: PLC0415 - a controller without switches need not have it
-            from netmiko.huawei.huawei import HuaweiVrpv8SSH  # noqa: PLC0415 - as above
         except ImportError as error:
             raise SessionError("netmiko is not installed on the controller") from error
-
-        class Reader(HuaweiVrpv8SSH):
-            """netmiko's driver, but at login it would answer Y and save when asked to secure the configuration."""
-
-            def special_login_handler(self, delay_factor: float = 1.0) -> None:
-                data = self.read_until_pattern(pattern=r"(?:[>\]]\s*$|\[[Yy]/[Nn]\])", read_timeout=timeout)
-                for _ in range(3):
-                    if not _QUESTION.search(data):
-                        return
-                    self.write_channel("N" + self.RETURN)
-                    data = self.read_until_pattern(pattern=r"(?:[>\]]\s*$|\[[Yy]/[Nn]\])", read_timeout=timeout)
-
         target = self.target
         timeout = target.timeout_seconds
+        device_type, driver = _netmiko_driver(self.os, timeout)
         if not Path(target.known_hosts).is_file():
             raise SessionError(f"the known_hosts file {target.known_hosts} does not exist")
         try:
-            self._connection = Reader(
+            self._connection = driver(
                 host=target.address,
                 port=target.port,
                 username=target.user,
                 password=target.password,
-                device_type="huawei_vrpv8",
+                device_type=device_type,
                 ssh_strict=True,
                 system_host_keys=False,
                 alt_host_keys=True,
@@ -137,6 +132,107 @@ class Session:
                 connection.disconnect()
             except Exception:
                 connection.paramiko_cleanup()
+
+
+class Entered(NamedTuple):
+    """What a line printed, the prompt that came after it, and the questions that it asked."""
+
+    text: str
+    seconds: float
+    prompt: str
+    questions: tuple[str, ...]
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the prompt says that something is uncommitted (``[*sw1]``)."""
+        return self.prompt.startswith("[*")
+
+
+class Configurator(Session):
+    """A session with a two-stage Huawei switch that may enter lines. ``run`` stays for reading, in any view."""
+
+    prompt = ""
+
+    def run(self, command: str) -> Answer:
+        """A ``display`` command's output. Nothing else is sent.
+
+        :raises SessionError: no prompt in time, or the connection is gone.
+        """
+        if not command.startswith("display "):
+            raise ValueError(f"{command!r} does not only read")
+        entered = self.enter(command)
+        return Answer(entered.text, entered.seconds)
+
+    def enter(self, line: str, answer: str = "N", timeout_seconds: float | None = None) -> Entered:
+        """Send a line and wait for the next prompt; each question that it asks gets ``answer``.
+
+        :raises SessionError: no prompt in time, or the connection is gone. What the switch did with the line is then
+            not known, and the session cannot be used further.
+        """
+        started = time.monotonic()
+        host = re.escape(self._prompt.strip("<>[]~*"))
+        wanted = rf"(?:(?:^|[\r\n])[\[<][~*]?{host}[^\r\n\]>]*[\]>]\s*$|{_ASKS})"
+        limit = timeout_seconds or self.target.timeout_seconds
+        text, questions, sent = "", [], line
+        try:
+            for _ in range(4):
+                self._connection.write_channel(sent + self._connection.RETURN)
+                self._connection.read_timeout_override = limit
+                part = str(self._connection.read_until_pattern(pattern=wanted, read_timeout=limit)).replace("\r", "")
+                part = part.lstrip("\n")
+                part = part[len(sent) :] if part.startswith(sent) else part
+                text += part
+                asked = _QUESTION.search(text)
+                if asked is None:
+                    break
+                questions.append(text.strip().rsplit("\n", 1)[-1])
+                sent = answer
+        except Exception as error:
+            raise SessionError(
+                f"{line!r}: no prompt within {limit:g} s"
+                if type(error).__name__ == "ReadTimeout"
+                else f"{line!r}: the connection is gone ({type(error).__name__})"
+            ) from error
+        body, _, self.prompt = text.rstrip().rpartition("\n")
+        return Entered(body.strip("\n"), round(time.monotonic() - started, 3), self.prompt, tuple(questions))
+
+    def drop(self) -> None:
+        """Hang up without a word: whatever is said on the way out could be taken for an answer."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.paramiko_cleanup()
+
+    def close(self) -> None:
+        """Log out from the user view; from anywhere else hang up."""
+        if self._connection is not None and not (self.prompt or self._prompt).startswith("<"):
+            self.drop()
+        super().close()
+
+
+def _netmiko_driver(os: str, timeout: float) -> tuple[str, Any]:
+    """netmiko's name for a command line and the class that speaks it."""
+    if os == "h3c_comware":
+        from netmiko.hp.hp_comware import HPComwareSSH  # noqa: PLC0415 - netmiko is loaded only where it is used
+
+        return "hp_comware", HPComwareSSH
+    if os == "sonic":
+        from netmiko.linux.linux_ssh import LinuxSSH  # noqa: PLC0415 - as above
+
+        return "linux", LinuxSSH
+    from netmiko.huawei.huawei import HuaweiVrpv8SSH  # noqa: PLC0415 - as above
+
+    class Reader(HuaweiVrpv8SSH):
+        """netmiko's driver, but at login it would answer Y and save when asked to secure the configuration."""
+
+        def special_login_handler(self, delay_factor: float = 1.0) -> None:
+            data = self.read_until_pattern(pattern=r"(?:[>\]]\s*$|\[[Yy]/[Nn]\])", read_timeout=timeout)
+            for _ in range(3):
+                if not _QUESTION.search(data):
+                    return
+                self.write_channel("N" + self.RETURN)
+                data = self.read_until_pattern(pattern=r"(?:[>\]]\s*$|\[[Yy]/[Nn]\])", read_timeout=timeout)
+
+    return "huawei_vrpv8", Reader
 
 
 def _reason(error: BaseException, target: Target) -> str:

@@ -23,6 +23,14 @@ class Driver(ABC):
     def commands(self, part: Part) -> Sequence[str]:
         """What must be read, in order. Commands that the switch refuses are given to ``parse`` as they answered."""
 
+    def speaks(self, first: str | None) -> bool:
+        """Whether the answer to the first command is this make's; if not, nothing else is asked."""
+        return True
+
+    def more(self, part: Part, texts: Mapping[str, str | None]) -> Sequence[str]:
+        """What must be read besides, now that ``commands`` answered so (older forms, port by port). Asked once."""
+        return ()
+
     @abstractmethod
     def parse(self, texts: Mapping[str, str | None], part: Part) -> Found:
         """Output by command (None: was not answered) as facts about the planned ports. Never raises; notes tell what
@@ -52,6 +60,12 @@ def driver_for(os: str) -> Driver:
 
         return CeDriver()
     raise UnknownOs(f"no driver for the command line {os!r}")
+
+
+def part_of(plan: Part, name: str) -> Part:
+    """The plan with only one switch and its ports; a part stays what it is. KeyError: the plan has no such switch."""
+    ports = [port for port in plan["ports"] if port["switch"] == name]
+    return dict(plan, switches={name: plan["switches"][name]}, ports=ports)
 
 
 def ports_of(part: Part) -> dict[str, Part]:
