@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.npu import hccn
-from lab.npu.call import Session
+from lab.npu import hccn, smi
+from lab.npu.call import Session, plain
 
-# Rows of further simulators: "npu-smi": plain(smi.run), "mpirun": plain(collective.mpirun), ...
-TOOLS: Mapping[str, Session] = {"hccn_tool": hccn.run}
+TOOLS: Mapping[str, Session] = {"hccn_tool": hccn.run, "npu-smi": plain(smi.run)}
