@@ -220,6 +220,7 @@ class Tally:
         into, out = fabric.link(p.source), fabric.link(p.target)
         broken = int(sent * (into.damage + out.damage))
         gets["mac_rx_bad_pkt_num"] += broken
+        gets["mac_rx_fcs_err_pkt_num"] += broken
         ingress, egress = self._port(into), self._port(out)
         ingress.update(rx_packets=sent, rx_bytes=sent * frame, tx_packets=acks, tx_bytes=acks * ACK_BYTES)
         egress.update(

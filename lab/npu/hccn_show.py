@@ -20,7 +20,6 @@ from lab.wires import RX_LOS_MW, RX_LOW_MW, Endpoint, npu_of, spread
 
 Document = dict[str, Any]
 SPLIT_TIME = 1_000_000_000  # a flap below it is counted from the last boot
-FRAME = 9216
 UNSET = "0.0.0.0"  # noqa: S104 - how an address looks that is not set; nothing is bound to it
 LINK_MODES = (
     *("40000baseCR4", "40000baseSR4", "40000baseLR4", "25000baseCR", "25000baseSR", "50000baseCR2", "100000baseSR4"),
@@ -34,6 +33,7 @@ COUNTERS = (
     *("mac_rx_pfc_pkt_num", *(f"mac_rx_pfc_pri{i}_pkt_num" for i in PRIORITIES)),
     *("mac_tx_total_pkt_num", "mac_tx_total_oct_num", "mac_tx_bad_pkt_num", "mac_tx_bad_oct_num"),
     *("mac_rx_total_pkt_num", "mac_rx_total_oct_num", "mac_rx_bad_pkt_num", "mac_rx_bad_oct_num"),
+    "mac_rx_fcs_err_pkt_num",
     *("roce_rx_rc_pkt_num", "roce_rx_all_pkt_num", "roce_rx_err_pkt_num"),
     *("roce_tx_rc_pkt_num", "roce_tx_all_pkt_num", "roce_tx_err_pkt_num"),
     *("roce_cqe_num", "roce_rx_cnp_pkt_num", "roce_tx_cnp_pkt_num"),
@@ -240,10 +240,12 @@ def link_stat(call: Call, device: int) -> str:
 
 def lldp(call: Call, device: int) -> str:
     """Capture: a 910B at a Huawei switch. Nothing is printed for a port that hears of no neighbour."""
-    found = Fabric.of(call.world).neighbor(end(call, device))
+    fabric = Fabric.of(call.world)
+    found = fabric.neighbor(end(call, device))
     if found is None:
         return ""
     switch, port = found
+    frame = fabric.port_state(switch["name"], port["name"])["mtu"]
     number = int(spread("lldp", switch["serial"]) * 0x7FFF) & 0xFFFF
     return (
         f"Chassis ID TLV\n        MAC: 02:77:ff:00:{number >> 8:02x}:{number & 255:02x}\n"
@@ -254,7 +256,7 @@ def lldp(call: Call, device: int) -> str:
         "System Capabilities TLV\n        Enabled capabilities: Bridge, Router\n"
         f"Management Address TLV\n        IPv4: {switch['address']}\n"
         f"System Name TLV\n        {switch['name']}\n"
-        f"Maximum Frame Size TLV\n        {FRAME}\n"
+        f"Maximum Frame Size TLV\n        {frame}\n"
         "End of LLDPDU TLV\n"
     )
 

@@ -11,7 +11,7 @@ FUTURE_VERSION = "29.0.rc1"
 
 def dress(call: Call, text: str) -> str:
     """An answer as this node's version prints it: ``npu_tools.layout`` is "known" or "future"."""
-    if call.world.read(call.node)["npu_tools"]["layout"] != "future":
+    if not text or call.world.read(call.node)["npu_tools"]["layout"] != "future":
         return text
     rows = [
         [cell.strip() for cell in re.split(r"[:=,\[\]]|\s{2,}", line) if cell.strip()] for line in text.splitlines()

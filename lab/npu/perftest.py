@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.fabric import Fabric, Path, traffic
-from lab.npu import failure
+from lab.npu import failure, layout
 from lab.npu.call import Call
 from lab.npu.failure import Failure
 from lab.wires import Endpoint, label, spread
@@ -181,10 +181,9 @@ def _receive(call: Call, test: Test) -> None:
         f"{stars}\n* Waiting for client to connect... *\n{stars}\n{RULE}\n"
     )
     _await(call, test, polls=False)
+    call.say(layout.dress(call, test.report))
     if test.broken:
-        call.say(test.report)
         raise Failure(failure.PERFTEST)
-    call.say(test.report)
 
 
 def _send(call: Call, end: Endpoint, test: Test) -> None:
@@ -198,12 +197,10 @@ def _send(call: Call, end: Endpoint, test: Test) -> None:
         failed = f"Couldn't connect to {address}:{wanted.port}\n"
         failed += "Unable to open file descriptor for socket connection Unable to init the socket connection\n"
         test.end(failed, True)
-    elif peer.hangs or test.ended.is_set():
-        test.hangs = True
-    else:
+    elif not peer.hangs:
         _transfer(call, fabric, (end, test), (there.end, peer))
     _await(call, test, polls=True)
-    text = f"roce_report:\n{test.report}" if test.report else ""
+    text = f"roce_report:\n{layout.dress(call, test.report)}" if test.report else ""
     call.say(_status(BROKEN if test.broken else FREE) + text)
     if test.broken:
         raise Failure(failure.PERFTEST)

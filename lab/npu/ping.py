@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from lab.fabric import Fabric
-from lab.npu import failure
+from lab.npu import failure, layout
 from lab.npu.call import Call
 from lab.npu.failure import Failure
 from lab.wires import Endpoint, spread
@@ -41,7 +41,7 @@ def execute(call: Call, end: Endpoint, device: int, words: Sequence[str]) -> Non
             lines.append(f"recv time out seq={number}")
     lost = 100 * (PACKETS - received) / PACKETS
     lines.append(f"{PACKETS} packets transmitted, {received} received, {lost:.2f}% packet loss")
-    call.say("\n".join(lines) + "\n")
+    call.say(layout.dress(call, "\n".join(lines) + "\n"))
     if received < PACKETS:
         raise Failure(failure.EXECUTE)
 

@@ -176,6 +176,17 @@ def test_gigabits_on_demand(site: Site) -> None:
     assert 195.5 < row(said)[3] < 196.5
 
 
+def test_a_report_in_the_layout_of_a_version_that_nobody_knows(site: Site) -> None:
+    with site.tools("node1") as tools:
+        tools["layout"] = "future"
+    receiver = receive(site)
+    said = send(site)
+    receiver.end()
+    assert said.rc == 0
+    assert "\n #bytes" not in said.out and "hccn_tool 29.0.rc1" in said.out
+    assert "packets transmitted, 3 received" not in ping(site, address(2, 3)).out
+
+
 def test_nobody_there(site: Site) -> None:
     for to in (address(2, 3), "10.88.0.200"):
         said = send(site, to)
