@@ -178,6 +178,11 @@ def _copy(config: Config) -> Config:
     return {path: list(lines) for path, lines in config.items()}
 
 
+def _said(config: Config) -> Config:
+    """Without views that are empty."""
+    return {path: lines for path, lines in config.items() if lines}
+
+
 def _opens(line: str) -> bool:
     if re.match(r"dcb pfc (enable|buffer|global|dscp-mapping)", line):
         return False
@@ -215,7 +220,7 @@ class Session:
     def prompt(self) -> str:
         if self.path is None:
             return "<sw1>"
-        dirty = "*" if self.candidate is not None and self.candidate != self.device.running else "~"
+        dirty = "*" if self.candidate is not None and _said(self.candidate) != _said(self.device.running) else "~"
         suffix = "".join(f"-{line.split()[-1]}" for line in self.path)
         return f"[{dirty}sw1{suffix}]"
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 PAGER_OFF = "screen-length 0 temporary"  # netmiko's huawei driver sends it
 _ASKS = r"\[[Yy](?:\([^)]*\))?/[Nn][^\]]*\]\s*:?\s*$"
@@ -163,30 +164,32 @@ class Configurator(Session):
         entered = self.enter(command)
         return Answer(entered.text, entered.seconds)
 
-    def enter(self, line: str, answer: str = "N", timeout_seconds: float | None = None) -> Entered:
-        """Send a line and wait for the next prompt; each question that it asks gets ``answer``.
+    def enter(
+        self, line: str, answer: str | Callable[[str], str] = "N", timeout_seconds: float | None = None
+    ) -> Entered:
+        """Send a line and wait for the next prompt; each question that it asks gets ``answer`` (or what that says).
 
         :raises SessionError: no prompt in time, or the connection is gone. What the switch did with the line is then
             not known, and the session cannot be used further.
         """
         started = time.monotonic()
         host = re.escape(self._prompt.strip("<>[]~*"))
-        wanted = rf"(?:(?:^|[\r\n])[\[<][~*]?{host}[^\r\n\]>]*[\]>]\s*$|{_ASKS})"
+        ends = rf"(?:[\r\n][\[<][~*]?{host}[^\r\n\]>]*[\]>]\s*$|{_ASKS})"
         limit = timeout_seconds or self.target.timeout_seconds
         text, questions, sent = "", [], line
         try:
+            self._connection.read_timeout_override = limit
             for _ in range(4):
                 self._connection.write_channel(sent + self._connection.RETURN)
-                self._connection.read_timeout_override = limit
-                part = str(self._connection.read_until_pattern(pattern=wanted, read_timeout=limit)).replace("\r", "")
-                part = part.lstrip("\n")
-                part = part[len(sent) :] if part.startswith(sent) else part
-                text += part
+                # Only a prompt after the line's echo is its prompt: netmiko's login leaves others behind.
+                wanted = rf"{re.escape(sent)}[\s\S]*?{ends}"
+                part = str(self._connection.read_until_pattern(pattern=wanted, read_timeout=limit))
+                text += part.partition(sent)[2].replace("\r", "")
                 asked = _QUESTION.search(text)
                 if asked is None:
                     break
                 questions.append(text.strip().rsplit("\n", 1)[-1])
-                sent = answer
+                sent = answer if isinstance(answer, str) else answer(questions[-1])
         except Exception as error:
             raise SessionError(
                 f"{line!r}: no prompt within {limit:g} s"
@@ -200,13 +203,15 @@ class Configurator(Session):
         """Hang up without a word: whatever is said on the way out could be taken for an answer."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.paramiko_cleanup()
+            with suppress(Exception):  # the other side may have hung up first
+                connection.paramiko_cleanup()
 
     def close(self) -> None:
-        """Log out from the user view; from anywhere else hang up."""
-        if self._connection is not None and not (self.prompt or self._prompt).startswith("<"):
-            self.drop()
-        super().close()
+        """Say quit in the user view; from anywhere else hang up: what is said there may be taken for an answer."""
+        if self._connection is not None and (self.prompt or self._prompt).startswith("<"):
+            with suppress(Exception):  # gone already: that is what was wanted
+                self._connection.write_channel("quit" + self._connection.RETURN)
+        self.drop()
 
 
 def _netmiko_driver(os: str, timeout: float) -> tuple[str, Any]:
