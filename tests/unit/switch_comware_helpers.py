@@ -184,10 +184,8 @@ def _undoes(what: str, line: str) -> bool:
 
 def display(switch: Switch, direct: bool = True, extra: dict[str, str | None] | None = None) -> dict[str, str | None]:
     """What the read commands answer, derived from the configuration: link up, PFC active where it is configured."""
-    pfc = [
-        "Interface                        AdminMode  OperMode  Dot1pList   Prio  Recv       Send       Inpps      Outpps",
-        "-" * 99,
-    ]
+    columns = ("Interface", 33), ("AdminMode", 11), ("OperMode", 10), ("Dot1pList", 12), ("Prio", 6), ("Recv", 11)
+    pfc = ["".join(name.ljust(width) for name, width in columns) + "Send       Inpps      Outpps", "-" * 99]
     interfaces, neighbors = [], []
     for view, lines in switch.views.items():
         if not view.startswith("interface TwoHundredGigE"):
