@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.npu.collective import OPERATIONS
+
 TOOLS = Path(__file__).parent / "tools"
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo"),
@@ -43,7 +45,7 @@ NPU_TOOLS = (
     DRIVER_TOOL,
     "usr/local/bin/npu-smi",
     "usr/local/mpich/bin/mpirun",
-    *(f"{HCCL_TESTS}/{name}_test" for name in ("all_reduce", "alltoall", "all_gather", "reduce_scatter", "broadcast")),
+    *(f"{HCCL_TESTS}/{name}_test" for name in OPERATIONS),
 )
 
 # The driver replays the network settings of its devices whenever the host boots.
@@ -107,6 +109,7 @@ rm root/npuforge-twin-release.rpm
 chmod 0440 etc/sudoers.d/wheel
 chmod 0755 usr/sbin/dmidecode {" ".join(NPU_TOOLS)}
 ln -s /{DRIVER_TOOL} usr/local/bin/hccn_tool
+ln -s /usr/local/mpich/bin/mpirun usr/local/bin/mpirun
 chmod 0644 etc/hccn.conf
 chroot . systemctl enable ssh.service chrony.service npu-network.service >/dev/null 2>&1
 chroot . systemctl mask dpkg-db-backup.timer >/dev/null 2>&1

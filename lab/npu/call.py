@@ -33,6 +33,7 @@ class Call:
     files: dict[str, str | None]
     send: Callable[[dict[str, str]], None]
     runtime: Runtime
+    environment: dict[str, str] = field(default_factory=dict)  # the caller's variables HCCL_* and ASCEND_*
     gone: threading.Event = field(default_factory=threading.Event)
     written: dict[str, str] = field(default_factory=dict)
     after: list[Callable[[], None]] = field(default_factory=list)

@@ -1,9 +1,10 @@
 """Serves the NPU tools: for each node a Unix socket, which its container sees as /opt/npuforge-twin/run/npu.sock.
 
 One connection is one call of a tool (docs/fabric.md, section 8). The request is one JSON line ``{"tool", "argv",
-"files", "boot"}``; the answers are JSON lines ``{"out": text}`` and ``{"err": text}`` as they come, then ``{"rc",
-"files"}``. The client replaces the files and closes; closing before that is what killing the tool is. ``boot`` (may be
-missing) names the boot of the host: NPUs of a host that booted since have forgotten what they were told.
+"files", "boot", "environment"}``; the answers are JSON lines ``{"out": text}`` and ``{"err": text}`` as they come, then
+``{"rc", "files"}``. The client replaces the files and closes; closing before that is what killing the tool is. ``boot``
+(may be missing) names the boot of the host: NPUs of a host that booted since have forgotten what they were told.
+``environment`` (may be missing): the caller's variables that the tools read.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class Server:
                     call.gone.set()
                     raise Gone(node) from error
 
-        call = Call(self.world, node, request["argv"], request["files"], send, self.runtime)
+        call = Call(
+            self.world, node, request["argv"], request["files"], send, self.runtime, request.get("environment", {})
+        )
         watcher = threading.Thread(target=_watch, args=(client, call.gone), daemon=True)
         watcher.start()
         try:
@@ -139,8 +142,10 @@ def _request(client: socket.socket) -> dict[str, Any] | None:
     if not isinstance(request, dict):
         return None
     argv, files, boot = request.get("argv"), request.get("files", {}), request.get("boot")
+    variables = request.get("environment", {})
     good = isinstance(request.get("tool"), str) and isinstance(boot, str | None)
     good = good and isinstance(argv, list) and all(isinstance(word, str) for word in argv)
+    good = good and isinstance(variables, dict) and all(isinstance(text, str) for text in variables.values())
     good = good and isinstance(files, dict) and all(isinstance(text, str | None) for text in files.values())
     return {**request, "files": files} if good else None
 

@@ -20,7 +20,7 @@ IDLE_HBM_MIB, IDLE_HBM_SPREAD_MIB = 3377, 30
 
 @dataclass(frozen=True)
 class Layout:
-    """Column widths of one generation. Before a slash: ``pages``, ``used``, ``hbm_used``; after it: ``total``, ``memory``."""
+    """Column widths of one generation; before a slash: ``pages``, ``used``, ``hbm_used``; after it: the others."""
 
     title: tuple[int, int]  # the tool's version, the driver's version
     body: int  # all right of Health
