@@ -7,6 +7,7 @@ configuration, and can be told to refuse a line, to hang up at one, or to be in 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from npuforge.switch.session import Answer, Entered, SessionError, Target
@@ -146,6 +147,8 @@ class Device:
         self.turned_off: tuple[str, ...] = ()
         self.neighbors = {port: (f"node{1 + i // 2}", f"NPU{1 + i % 2}") for i, port in enumerate(PORTS)}
         self.commits = 0
+        self.started = "2026/11/23   06:04:05"
+        self.restarts = True  # whether "reboot" does
         self.reachable = True
         self.clean_save = True
         self.wrong_model = False
@@ -229,9 +232,14 @@ class Session:
         self.asked.append(command)
         return Answer(self._display(command), 0.0)
 
-    def enter(self, line: str, answer: str = "N", timeout_seconds: float | None = None) -> Entered:
+    def enter(
+        self, line: str, answer: str | Callable[[str], str] = "N", timeout_seconds: float | None = None
+    ) -> Entered:
         self.entered.append(line)
         device = self.device
+        if line == "reboot":
+            return self._reboot(answer)
+        assert isinstance(answer, str)
         if re.search(device.hangs_up, line):
             self.drop()
             raise SessionError(f"{line!r}: the connection is gone (EOFError)")
@@ -243,6 +251,21 @@ class Session:
 
     def _says(self, text: str = "", *questions: str) -> Entered:
         return Entered(text, 0.0, self.prompt, questions)
+
+    def _reboot(self, answer: str | Callable[[str], str]) -> Entered:
+        device = self.device
+        asked = ["Warning: The system will reboot. Continue? [Y/N]:"]
+        if device.running != device.saved:
+            first = "Warning: The current configuration will be saved to the next startup saved-configuration file. "
+            asked.insert(0, first + "Continue? [Y/N]:")
+        said = [answer if isinstance(answer, str) else answer(question) for question in asked]
+        if said[-1] != "Y":
+            return self._says("", *asked)
+        if len(said) == 2 and said[0] == "Y":
+            device.saved = _copy(device.running)
+        if device.restarts:
+            device.running, device.started = _copy(device.saved), "2026/11/24   06:04:05"
+        raise SessionError("'reboot': the connection is gone (EOFError)")
 
     def _does(self, line: str, answer: str) -> Entered:
         device = self.device

@@ -22,7 +22,8 @@ def display(device: Device, command: str) -> str:
     from tests.unit.switch_roce_helpers import PORTS
 
     if command == "display version":
-        return "Cisco Nexus Operating System (NX-OS) Software" if device.wrong_model else VERSION
+        started = f"CE8855-32CQ4BQ (Master) 1 : uptime is  1 day\n        StartupTime {device.started}\n"
+        return "Cisco Nexus Operating System (NX-OS) Software" if device.wrong_model else VERSION + started
     if command == "display current-configuration":
         return device.text(device.running)
     if command == "display saved-configuration":

@@ -123,14 +123,14 @@ def wait(
             continue
         if after is None:
             last = "it answers, but does not tell when it started"
-        elif after.time != before.time and (after.exact or _later(after, before)):
+        elif after.time != before.time and (after.exact or later(after, before)):
             return after
         else:
             last = f"it answers, and still says that it started at {after.time}"
     raise Failed(f"it did not come back within {seconds:g} s: {last}")
 
 
-def _later(after: Boot, before: Boot) -> bool:
+def later(after: Boot, before: Boot) -> bool:
     """Counted boot times waver by a minute; a restart moves them by the uptime, which is more."""
     form = "%Y-%m-%d %H:%M"
     moved = datetime.strptime(after.time, form) - datetime.strptime(before.time[:16], form)

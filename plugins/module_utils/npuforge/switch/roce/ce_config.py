@@ -15,9 +15,11 @@ from .. import parse
 Path = Tuple[str, ...]
 Views = Dict[Path, List[str]]
 
-# Passwords and keys, hashed or not, which no diff, log or evidence needs (local-user ... irreversible-cipher $1c$...).
+# Passwords and keys, hashed or not, which no diff, log or evidence needs (local-user ... irreversible-cipher $1c$...;
+# Comware: password hash $h$6$..., password simple x).
 _SECRET = re.compile(
-    r"((?:cipher|password|community(?:\s+(?:read|write))?|(?<=\s)key|secret|hash-?key)\s+)(?!cipher|simple)\S+",
+    r"((?:cipher|simple|(?<=password\s)hash|password|community(?:\s+(?:read|write))?|(?<=\s)key|secret|hash-?key)\s+)"
+    r"(?!(?:cipher|simple|hash)\s)\S+",
     re.IGNORECASE,
 )
 # Lines that set the same thing, whatever the value: the first group of the pattern that matches is what they set.

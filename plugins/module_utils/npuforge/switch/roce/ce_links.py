@@ -151,13 +151,16 @@ def parse_transceivers(text: str | None) -> dict[str, Document] | None:
             label = match.group(1).lower()
             key = _OPTIC.get(label)
             words = {"transceiver type": "transceiver", "vendor name": "vendor", "manu. serial number": "serial"}
-            if key is not None:
+            if key == "temperature_celsius":
+                temperatures = _powers(match.group(2))
+                optic[key], key = (temperatures[0] if temperatures else None), None
+            elif key is not None:
                 optic[key] = _powers(match.group(2))
             elif label in words and parse.value(match.group(2)):
                 optic.setdefault(words[label], parse.value(match.group(2)))
         elif key is not None:
             optic[key] = (optic[key] or []) + (_powers(line) or []) or None
-        elif section in ("alarm", "warning") and line.strip() not in ("-", "--", "None"):
+        elif section in ("alarm", "warning") and re.match(r"^\s+\w", line) and line.strip().lower() != "none":
             optic["alarms"].append(line.strip())
     if not found and (text is None or parse.rejected(text) is not None or parse.clean(text).strip()):
         return None

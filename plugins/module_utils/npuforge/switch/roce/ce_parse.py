@@ -320,7 +320,7 @@ def parse_qos_configuration(text: str | None) -> dict[str, Qos] | None:
     for line in [*parse.clean(text).split("\n"), " interface end0"]:
         match = re.match(rf"^\s*interface\s+({NAME})\s*$", line)
         if match:
-            if port is not None:
+            if port is not None and domain is not None:
                 found[port] = Qos(trust, domain, wred)
             port, trust, domain, wred = name(match.group(1)), None, None, {}
             continue

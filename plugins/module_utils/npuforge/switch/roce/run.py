@@ -235,15 +235,15 @@ class _Run:
 _STATE = (ce_read.SAVED, ce_read.TRIAL, ce_read.SESSIONS, ce_read.EXCLUSIVE)
 
 
+_EFFECT = re.compile(
+    r"^display (?:current-configuration|diffserv domain|drop-profile|interface(?: \S+)?|qos configuration interface.*"
+    r"|qos ecn threshold.*|qos headroom-usage|dcb(?: interface \S+| pfc-profile| pfc buffer.*)?)$"
+)
+
+
 def _shows_effect(command: str) -> bool:
-    """What tells whether configuration is in effect (no counters, links or optics)."""
-    return command in (ce_read.CURRENT, "display diffserv domain", "display drop-profile") or (
-        re.match(
-            r"^display (?:dcb(?! pfc(?: interface|$)| pfc deadlock)|qos (?:configuration|ecn threshold|headroom))",
-            command,
-        )
-        is not None
-    )
+    """What tells whether configuration is in effect (no counters, neighbours or optics)."""
+    return _EFFECT.match(command) is not None and not command.endswith("brief")
 
 
 def _ours(line: str, part: Part) -> bool:
