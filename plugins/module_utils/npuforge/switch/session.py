@@ -154,6 +154,17 @@ class Configurator(Session):
 
     prompt = ""
 
+    def __enter__(self) -> Session:
+        """:raises SessionError: as ``Session``; and for a prompt that is not a user view's (``<sw1>``)."""
+        super().__enter__()
+        if not self._prompt.startswith("<"):
+            shown = self._prompt
+            self.drop()
+            raise SessionError(
+                f"its prompt is {shown[:60]!r}, not the user view's of a Huawei or Comware switch (<name>)"
+            )
+        return self
+
     def run(self, command: str) -> Answer:
         """A ``display`` command's output. Nothing else is sent.
 
@@ -173,31 +184,44 @@ class Configurator(Session):
             not known, and the session cannot be used further.
         """
         started = time.monotonic()
-        host = re.escape(self._prompt.strip("<>[]~*"))
-        ends = rf"(?:[\r\n][\[<][~*]?{host}[^\r\n\]>]*[\]>]\s*$|{_ASKS})"
         limit = timeout_seconds or self.target.timeout_seconds
         text, questions, sent = "", [], line
         try:
-            self._connection.read_timeout_override = limit
             for _ in range(4):
                 self._connection.write_channel(sent + self._connection.RETURN)
-                # Only a prompt after the line's echo is its prompt: netmiko's login leaves others behind.
-                wanted = rf"{re.escape(sent)}[\s\S]*?{ends}"
-                part = str(self._connection.read_until_pattern(pattern=wanted, read_timeout=limit))
-                text += part.partition(sent)[2].replace("\r", "")
-                asked = _QUESTION.search(text)
-                if asked is None:
+                text += self._until_prompt(sent, limit)
+                if _QUESTION.search(text) is None:
                     break
                 questions.append(text.strip().rsplit("\n", 1)[-1])
                 sent = answer if isinstance(answer, str) else answer(questions[-1])
-        except Exception as error:
-            raise SessionError(
-                f"{line!r}: no prompt within {limit:g} s"
-                if type(error).__name__ == "ReadTimeout"
-                else f"{line!r}: the connection is gone ({type(error).__name__})"
-            ) from error
+        except TimeoutError as error:
+            raise SessionError(f"{line!r}: no prompt within {limit:g} s") from error
+        except Exception as error:  # paramiko, the socket, or netmiko
+            raise SessionError(f"{line!r}: the connection is gone ({type(error).__name__})") from error
         body, _, self.prompt = text.rstrip().rpartition("\n")
         return Entered(body.strip("\n"), round(time.monotonic() - started, 3), self.prompt, tuple(questions))
+
+    def _until_prompt(self, sent: str, limit: float) -> str:
+        """What comes after a line's echo, up to a prompt or a question. Only a prompt after the echo is the line's:
+        netmiko's login leaves others behind. (netmiko's own reading does not notice that the other side hung up.)
+
+        :raises TimeoutError: not in time. EOFError: hung up.
+        """
+        host = re.escape(self._prompt.strip("<>[]~*"))
+        ends = re.compile(rf"(?:[\r\n][\[<][~*]?{host}[^\r\n\]>]*[\]>]\s*$|{_ASKS})")
+        deadline = time.monotonic() + limit
+        text = ""
+        while time.monotonic() < deadline:
+            data = str(self._connection.read_channel())
+            text += data
+            _, echo, rest = text.partition(sent)
+            if data and echo and ends.search(rest[-400:]):
+                return rest.replace("\r", "")
+            if not data:
+                if self._connection.remote_conn.closed:
+                    raise EOFError
+                time.sleep(0.005)
+        raise TimeoutError
 
     def drop(self) -> None:
         """Hang up without a word: whatever is said on the way out could be taken for an answer."""
@@ -257,6 +281,8 @@ def _reason(error: BaseException, target: Target) -> str:
         return f"{where} refuses connections"
     if "ReadTimeout" in text or "timed out" in text.lower() or "TCP connection to device failed" in text:
         return f"{where} does not answer within {target.timeout_seconds:g} s"
+    if "ConnectionReset" in text or "EOFError" in text or "Socket is closed" in text:
+        return f"{where} closed the session before its prompt (too many sessions, or no command line for {target.user})"
     if "banner" in text.lower() or "No existing session" in text:
         return f"{where} does not speak SSH"
     return f"no session with {where} ({type(error).__name__})"

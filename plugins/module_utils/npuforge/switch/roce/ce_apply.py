@@ -147,8 +147,9 @@ def _is_free(session: Any) -> None:
 
 
 def _said(text: str) -> str:
-    """The switch's complaint on one line."""
-    complaint = parse.rejected(text) or text
+    """The switch's complaint on one line; the caret line before it says nothing."""
+    match = re.search(r"(?m)^\s*Error\s*:.*$", text)
+    complaint = match.group() if match else parse.rejected(text) or text
     return ce_config.mask(" ".join(complaint.split()))[:300]
 
 
