@@ -205,7 +205,7 @@ class Site:
     def smi(self, node: str, held: dict[int, int] | None = None) -> None:
         """npu-smi that shows how much of 65536 MB each device of the node holds."""
         rows = [
-            f"| {device}     910B2               | OK            | 96.5        36                0    / 0             |\n"
+            f"| {device}     910B2               | OK            | 96.5        36                0    / 0     |\n"
             f"| 0                         | 0000:C{device}:00.0  | 0           0    / 0"
             f"          {(held or {}).get(device, 3347):<5}/ 65536         |\n"
             for device in range(len(self.config["addresses"][node]))

@@ -169,6 +169,19 @@ def test_probes_name_deaf_ports_and_short_paths(tmp_path: Path) -> None:
     assert site.calls()[-2:] != [] and all("-roce_test reset" in call for call in site.calls()[-2:])
 
 
+def test_small_packets_may_be_implied_by_large_ones(tmp_path: Path) -> None:
+    site = site_of(tmp_path)
+    site.set(deaf=["10.88.0.103"], long=["10.88.0.104"])
+    result = site.run(["node1"], do=["reachability"], imply_small=True)["node1"]
+    reach = facts(result)["reachability"]
+    assert (reach["probed"], len(reach["unreachable"])) == (8, 6)
+    site.set(deaf=[], long=[])
+    before = len([call for call in site.calls() if "-ping" in call])
+    reach = facts(site.run(["node1"], do=["reachability"], imply_small=True)["node1"])["reachability"]
+    assert reach == {"probed": 8, "expected": 8, "complete": True, "unreachable": []}
+    assert len([call for call in site.calls() if "-ping" in call]) == before + 4
+
+
 def test_probes_stop_when_the_time_is_used_up(tmp_path: Path) -> None:
     result = site_of(tmp_path, ports=4).run(["node1"], do=["reachability"], probe_seconds=0.05)["node1"]
     reach = facts(result)["reachability"]

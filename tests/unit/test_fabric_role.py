@@ -61,7 +61,7 @@ def play(tmp_path: Path) -> Any:
                     "hosts": "localhost",
                     "gather_facts": False,
                     "connection": "local",
-                    "tasks": tasks + [{"evidence_open": {}}],
+                    "tasks": [*tasks, {"evidence_open": {}}],
                 },
                 {
                     "hosts": "npu_servers",
@@ -88,6 +88,7 @@ def play(tmp_path: Path) -> Any:
             capture_output=True,
             text=True,
             timeout=120,
+            check=False,
         )
         found = {}
         for path in (tmp_path / "art").rglob("observations/*.json"):

@@ -29,7 +29,8 @@ class Stopped(Exception):
 class Options(NamedTuple):
     """``do``: of BANDWIDTH, REACHABILITY, COUNTERS. ``nodes``: who takes part (None: all of the plan).
     ``message_bytes``, ``iterations``: instead of the plan's. ``hbm_idle_percent``: memory that a free device may hold;
-    ``allow_busy``: test devices that are in use. ``probe_seconds``: time for all probes of the node."""
+    ``allow_busy``: test devices that are in use. ``probe_seconds``: time for all probes of the node. ``imply_small``:
+    send the small packet only where the large one did not come back."""
 
     do: Sequence[str] = (BANDWIDTH, REACHABILITY)
     nodes: Sequence[str] | None = None
@@ -38,6 +39,7 @@ class Options(NamedTuple):
     iterations: int | None = None
     limits: roce_test.Limits = roce_test.Limits()
     probe_seconds: float = 60.0
+    imply_small: bool = False
     allow_busy: bool = False
     hbm_idle_percent: float = 15.0
     npu_smi: str = "npu-smi"
@@ -151,7 +153,11 @@ def _probe(plan: Any, node: str, bench: roce_test.Bench, options: Options) -> pr
         return result
 
     rounds = schedule.probes(plan, node, options.nodes)
-    return probe.run(rounds, ping, tool.spread, lambda: time.monotonic() < deadline and not tool.stopping.is_set())
+
+    def in_time() -> bool:
+        return time.monotonic() < deadline and not tool.stopping.is_set()
+
+    return probe.run(rounds, ping, tool.spread, in_time, imply=options.imply_small)
 
 
 def _in_use(tool: Tool, mine: Sequence[schedule.Port], options: Options, bench: roce_test.Bench) -> list[str]:

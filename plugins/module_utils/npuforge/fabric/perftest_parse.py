@@ -103,6 +103,8 @@ def _row(columns: list[str], words: list[str]) -> Row | None:
     if "MsgRate[Mpps]" not in columns:
         return None  # another unit of the message rate than any perftest prints: nothing to check with
     digits = len(found["MsgRate"].partition(".")[2])
+    if digits < 6 or len(found["BW average"].partition(".")[2]) < 2:
+        return None  # cut: perftest prints six and two decimals
     size, count = int(found["#bytes"]), int(found["#iterations"])
     average, mpps = float(found["BW average"]), float(found["MsgRate"])
     known, unit, problem = rate(size, average, mpps, 10.0**-digits)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, NamedTuple, Sequence
 
-from .schedule import Probe
+from .schedule import Port, Probe
 
 HEADERS_BYTES = 28  # IPv4 and ICMP
 _SUMMARY = re.compile(
-    r"(\d{1,6}) packets transmitted, (\d{1,6}) received, (\d{1,3}(?:\.\d{1,6})?)% packet loss\s*$", re.MULTILINE
+    r"(\d{1,6}) packets transmitted, (\d{1,6}) received, (\d{1,3}(?:\.\d{1,6})?)% packet loss[ \t]{0,80}\r?$",
+    re.MULTILINE,
 )
-_HEAD = re.compile(r"^device (\d{1,3}) PING (\S{1,40})\s*$", re.MULTILINE)
+_HEAD = re.compile(r"^device (\d{1,3}) PING (\S{1,40})[ \t]{0,80}\r?$", re.MULTILINE)
 _CAME, _LATE = re.compile(r"^recv seq[=-]", re.MULTILINE), re.compile(r"^recv time out seq", re.MULTILINE)
 
 
@@ -118,13 +119,25 @@ def run(
     ping: Callable[[Probe], Ping],
     spread: Callable[[Callable[[Probe], Ping], Sequence[Probe]], list[Ping]],
     in_time: Callable[[], bool],
+    *,
+    imply: bool = False,
 ) -> Results:
     """Send the probes, round by round, while there is time. ``spread(function, probes)``: one call each, at the same
-    time as far as the tool allows; a round that was begun is finished."""
+    time as far as the tool allows; a round that was begun is finished.
+
+    ``imply``: a probe is not sent where a larger one came back before; it counts as probed with that one's result.
+    """
     results = Results(sum(len(probes) for probes in rounds))
+    through: dict[tuple[Port, Port], Ping] = {}
     for probes in rounds:
         if not in_time():
             break
-        for probe, answer in zip(probes, spread(ping, probes)):
+        sent = [probe for probe in probes if not imply or (probe.source, probe.target) not in through]
+        answers = dict(zip(sent, spread(ping, sent)))
+        for probe in probes:
+            ends = (probe.source, probe.target)
+            answer = answers[probe] if probe in answers else through[ends]
             results.add(probe, answer)
+            if answer.passed:
+                through[ends] = answer
     return results

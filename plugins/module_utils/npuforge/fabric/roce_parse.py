@@ -24,8 +24,11 @@ _REFUSED = re.compile(
 _TOO_LARGE = re.compile(r"not enough memory|isn'?t enough memory", re.IGNORECASE)
 # Lines that say nothing about why.
 _EMPTY_WORDS = re.compile(r"Dsmi |roce_report:|Cmd execute failed|new post send flow|Waiting for client", re.IGNORECASE)
-_GID = re.compile(r"^\s*(local|remote) address:[^\n]{0,200}\n\s*GID:\s*((?:\d{1,3}:){15}\d{1,3})\s*$", re.MULTILINE)
-_TEST = re.compile(r"^\s{0,60}(Send|Write|Read) (BW|Latency) Test\s*$", re.MULTILINE | re.IGNORECASE)
+_GID = re.compile(
+    r"^[ \t]{0,80}(local|remote) address:[^\n]{0,200}\n"
+    r"[ \t]{0,80}GID:[ \t]{0,8}((?:\d{1,3}:){15}\d{1,3})[ \t]{0,80}\r?$",
+    re.MULTILINE,
+)
 
 DONE, WAITING, REFUSED, BUSY_STATE, DOING, FAILED = "done", "waiting", "refused", "busy", "doing", "failed"
 
@@ -37,7 +40,6 @@ class Report(NamedTuple):
     row: perftest_parse.Row | None = None
     local_address: str | None = None
     remote_address: str | None = None
-    test: str | None = None
     problem: str | None = None
 
     @property
@@ -50,12 +52,10 @@ def report(text: Any, rc: int | None = 0) -> Report:
     words = str(text or "")[: perftest_parse.LIMIT]
     rows = list(dict.fromkeys(perftest_parse.table(words)))
     local, remote = _address(words, "local"), _address(words, "remote")
-    found = {match.group(0).strip() for match in _TEST.finditer(words)}
-    test = found.pop() if len(found) == 1 else None
     if len(rows) == 1:
-        return Report(DONE, rows[0], local, remote, test, rows[0].problem)
+        return Report(DONE, rows[0], local, remote, rows[0].problem)
     if rows:
-        return Report(FAILED, None, local, remote, test, f"{len(rows)} different results in one report")
+        return Report(FAILED, None, local, remote, f"{len(rows)} different results in one report")
     if BUSY.search(words):
         return Report(BUSY_STATE, problem="hccn_tool is busy")
     if _DOING.search(words):
@@ -63,10 +63,10 @@ def report(text: Any, rc: int | None = 0) -> Report:
     if _REFUSED.search(words):
         return Report(REFUSED, problem="the receiver did not accept the connection")
     if _WAITING.search(words):
-        return Report(WAITING, None, local, remote, test, "no sender connected")
+        return Report(WAITING, None, local, remote, "no sender connected")
     if _TOO_LARGE.search(words):
         return Report(FAILED, problem="the device has too little memory for the test")
-    return Report(FAILED, None, local, remote, test, _reason(words, rc))
+    return Report(FAILED, None, local, remote, _reason(words, rc))
 
 
 def _address(text: str, side: str) -> str | None:
