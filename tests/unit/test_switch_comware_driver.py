@@ -10,6 +10,7 @@ import switch_comware_helpers as sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from npuforge.switch.roce import comware_config as config
+from npuforge.switch.roce.ce_config import mask
 from npuforge.switch.roce.comware_apply import policy
 from npuforge.switch.roce.comware_driver import ComwareDriver
 from npuforge.switch.roce.model import Differences, Found
@@ -238,6 +239,15 @@ def test_the_diff_shows_no_secret() -> None:
     assert "TESTHASH" not in steps.before + steps.after
     assert " qos trust dscp" in steps.after
     assert " qos trust dscp" not in steps.before
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["password hash $h$6$QQQQ", "password simple QQQQ", "password cipher $c$3$QQQQ", "snmp-agent community read QQQQ"],
+)
+def test_secrets_of_comware_are_masked(line: str) -> None:
+    assert "QQQQ" not in mask(line)
+    assert mask(line).endswith(" ******")
 
 
 HUMAN = [
