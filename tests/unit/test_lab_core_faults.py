@@ -49,6 +49,9 @@ DEMANDED = {
 
 
 SUBJECT = {"nodes": "node2", "switches": "sw1"}
+HARDWARE = [name for name, fault in CATALOGUE.items() if fault.clause.startswith("4.1.1-")]
+# Those that need nothing but the document.
+SIMPLE = [name for name, fault in CATALOGUE.items() if not fault.session and not fault.files]
 
 
 def new_world(root: Path, nodes: int = 3) -> World:
@@ -78,7 +81,7 @@ def test_catalogue_names_checks_and_clauses_of_the_contract() -> None:
         assert checks.get(fault.check) == fault.clause, fault.name
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", HARDWARE)
 def test_each_fault_changes_the_world_and_heals_to_the_byte(world: World, name: str) -> None:
     kind = CATALOGUE[name].kind
     subject = SUBJECT[kind]
@@ -113,7 +116,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(["break", "heal", "heal everything"]),
         st.sampled_from(["node1", "node2"]),
-        st.sampled_from(sorted(CATALOGUE)),
+        st.sampled_from(SIMPLE),
     ),
     max_size=14,
 )
@@ -259,6 +262,23 @@ GOOD = yaml.safe_load(faults.CATALOGUE.read_text(encoding="utf-8"))["duplicate_s
         ({"does": ""}, "does: expected a text"),
         ({"verdikt": "fail"}, "unknown key verdikt; did you mean verdict"),
         ({"set": []}, "set: expected a list"),
+        ({"names": ""}, "names: expected a text"),
+        ({"set": [{"path": "a.b", "value": {"seconds_ago": "1"}}]}, "seconds_ago: expected a list of numbers"),
+        ({"configure": {"lines": ["x"], "save": True}}, "configure: only switches have that"),
+        ({"kind": "switches", "files": [{"path": "/a", "remove": True}]}, "files: only nodes have that"),
+        ({"kind": "switches", "configure": {"lines": ["x"]}}, "expected lines and save"),
+        ({"kind": "switches", "configure": {"lines": [], "save": True}}, "lines: expected a list of texts"),
+        ({"kind": "switches", "configure": {"lines": ["x"], "save": "no"}}, "expected true or false"),
+        (
+            {"kind": "switches", "configure": {"lines": ["x"], "save": True, "commit": False}},
+            "what is not committed cannot be saved",
+        ),
+        ({"files": []}, "files: expected a list"),
+        ({"files": [{"path": "/a"}]}, "path and one of replace, remove, append"),
+        ({"files": [{"path": "a", "remove": True}]}, "expected an absolute path"),
+        ({"files": [{"path": "/a", "remove": False}]}, "remove: expected true"),
+        ({"files": [{"path": "/a", "replace": ["x"]}]}, "expected [old, new]"),
+        ({"files": [{"path": "/a", "append": ""}]}, "append: expected a text"),
         ({"set": [{"path": "serial"}]}, "expected exactly path and value"),
         ({"set": [{"path": "npus[NPU1]", "value": 1}]}, "expected something like"),
         ({"set": [{"path": "a..b", "value": 1}]}, "neither a key"),
