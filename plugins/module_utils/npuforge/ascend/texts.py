@@ -1,4 +1,4 @@
-"""How every parser here takes text: as it is, up to a limit, and nothing that could have been cut off.
+"""How every parser here takes text: as it is, and nothing that could have been cut off.
 
 A number whose end was lost looks like a smaller one, so the last line counts only when it is ended. What stands twice
 with two values (two answers that ran into each other) has no value.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Iterable, NamedTuple, Pattern
 
-LIMIT = 4 << 20  # characters looked at
+LIMIT = 256 << 10  # characters; the longest answers have some ten thousand, a longer one is garbage as a whole
 LONGEST_LINE = 2000  # no tool prints a longer line; what is longer is garbage
 _COLOURS = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 
@@ -22,10 +22,11 @@ class Reading(NamedTuple):
 
 
 def lines(text: Any) -> list[str]:
-    """The whole lines of ``text`` without their ends; a last line without an end is left out."""
-    words = text if isinstance(text, str) else ""
-    if len(words) > LIMIT:
-        words = words[:LIMIT]
+    """The whole lines of ``text`` without their ends; a last line without an end is left out.
+
+    Nothing of a text above ``LIMIT``: the rest could say otherwise than what was looked at.
+    """
+    words = text if isinstance(text, str) and len(text) <= LIMIT else ""
     if "\x1b" in words:
         words = _COLOURS.sub("", words)
     parts = words.split("\n")
