@@ -140,18 +140,24 @@ def test_what_people_configured_stays_unless_asked(human: str, conflict: str) ->
     steps = DRIVER.steps(part(), read(switch))
     assert steps.conflicts == [conflict]
     assert kept.enter_all(steps.lines()) == []
-    if "no-drop" in human:
-        assert "priority-flow-control no-drop dot1p 3,4" in kept.views[VIEW]
-        assert f"{PORT}: lossless priorities are 3, 4, planned 4" in told(kept).sentences()
-    else:
-        assert human in kept.views[VIEW]
+    assert kept.views[VIEW] == switch.views[VIEW], "the port is left alone as a whole"
+    assert "qos trust dscp" in kept.views[f"interface {PORTS[1]}"], "the other port is not"
     assert DRIVER.steps(part(), read(kept)).lines() == [], "what is not taken over is not tried again"
+    assert told(kept).sentences() != []
     taken = DRIVER.steps(part(), read(switch), takeover=True)
     assert taken.conflicts == [conflict]
     switch.enter_all(taken.lines())
     assert human not in switch.views[VIEW]
     assert told(switch).sentences() == []
     assert DRIVER.steps(part(), read(switch)).conflicts == []
+
+
+def test_a_priority_map_of_people_leaves_all_ports_alone() -> None:
+    switch = Switch()
+    switch.views["qos map-table dscp-lp"] = ["import 33 export 1"]
+    steps = DRIVER.steps(part(), read(switch))
+    assert steps.conflicts == ["map dscp-lp: 33 becomes 1, planned 4"]
+    assert not any("interface" in line or "import" in line for line in steps.lines())
 
 
 def test_a_wred_table_that_agrees_is_left_in_peace() -> None:

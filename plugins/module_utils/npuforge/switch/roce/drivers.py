@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict
+from typing import Callable
 
 from .ce_driver import CeDriver
 from .comware_apply import policy as _comware
