@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -165,7 +168,7 @@ def sonic_home(folder: Path, switch: shell.sample.Switch) -> dict[str, str]:
         "PATH": f"{tools}:/usr/bin:/bin",
         "PYTHONPATH": str(Path(shell.__file__).parent),
         "PS1": "admin@leaf1:~$ ",
-        "TERM": "dumb",
+        "TERM": "vt100",
     }
     os.environ["HOME"], before = str(folder), os.environ["HOME"]
     shell.STATE = folder / "state.json"
@@ -179,6 +182,7 @@ def bash(environment: dict[str, str]) -> Serve:
 
     def serve(channel: paramiko.Channel, stop: threading.Event) -> None:
         ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 1000, 511, 0, 0))  # as netmiko asks for
         process = subprocess.Popen(
             ["bash", "--norc", "--noprofile", "-i"],
             stdin=theirs,

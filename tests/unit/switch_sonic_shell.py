@@ -37,7 +37,7 @@ def main(words: list[str]) -> None:
         print(json.dumps(switch.tables))
     elif words[0] == "jq":
         document = switch.saved if len(words) > 2 else json.load(sys.stdin)
-        print(json.dumps({name: document.get(name) for name in words[1].strip("{}").split(",")}, indent=2))
+        print(json.dumps(sample.filtered(document), indent=2))
     elif words[0] in ("show", "pfcwd"):
         print(shown[" ".join(words)], end="")
     elif words[0] == "sonic-db-dump":

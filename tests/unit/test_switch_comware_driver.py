@@ -110,6 +110,8 @@ def test_found_says_what_is_there() -> None:
 def test_a_switch_that_maps_in_two_steps() -> None:
     switch = Switch()
     switch.views["qos map-table dscp-dot1p"] = ["import 33 export 1"]
+    switch.views[VIEW].append("qos trust dscp")
+    assert read(switch, direct=False).ports[PORT].domain == "dscp-dot1p"
     assert "leaf1: DSCP 33 becomes 1 in map dscp-dot1p, planned 4" in told(switch, direct=False).sentences()
     steps = DRIVER.steps(part(), read(switch, direct=False), takeover=True)
     switch.enter_all(steps.lines())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import switch_comware_helpers as comware
 import switch_sonic_helpers as sonic
+from npuforge.switch.roce import run
 from npuforge.switch.roce.driver import Driver, UnknownOs, driver_for
 from npuforge.switch.roce.drivers import DRIVERS, one_stage_policy
 from npuforge.switch.roce.model import Found
@@ -115,6 +116,30 @@ def test_sudo_that_asks_for_a_password_is_a_refusal(tmp_path: Path) -> None:
     assert not outcome.applied
     assert "it asked '[sudo] password for admin" in outcome.message
     assert json.loads((tmp_path / "state.json").read_text())["tables"] == sonic.stock()
+
+
+@pytest.mark.parametrize("os", ["h3c_comware", "sonic"])
+def test_what_is_compared_reaches_the_facts(tmp_path: Path, os: str) -> None:
+    """The way of ``switch_roce``: read with a session that only reads, compare, say what would be entered."""
+    part = sonic.part() if os == "sonic" else comware.part()
+    for port in part["ports"]:
+        port["switch"] = "leaf1"
+    serve = bash(sonic_home(tmp_path, sonic.Switch())) if os == "sonic" else Comware(comware.Switch()).serve
+    request = run.Request(subject="leaf1", os=os, part=part, commit=False, takeover=False, check=True)
+    with serving(serve) as server:
+        result = run.run(request, server.target(tmp_path))
+    assert (result.changed, result.failed) == (False, False), result.message
+    assert result.lines
+    switch, *ports = [entry["observation"]["facts"] for entry in result.observations]
+    assert switch["roce"]["conflicts"] == []
+    assert switch["roce"]["unsaved"] == []
+    assert len(ports) == 2
+    for facts in ports:
+        assert (facts["link"], facts["speed_mbps"], facts["cabling_differences"]) == ("up", 200000, [])
+        assert facts["trust_differences"]
+        assert facts["pfc_differences"]
+        assert facts["ecn_differences"]
+        assert facts["counters"]["drops"] is not None
 
 
 def test_drivers_by_command_line() -> None:
