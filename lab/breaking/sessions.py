@@ -42,9 +42,13 @@ def play(world: World, switch: str, session: Session) -> Document:
         if session.save:
             _enter(cli, switch, "return")
             _enter(cli, switch, "save")
-    finally:
-        cli.edits = []
+    except LabError:
         cli.end()
+        if before is None:
+            with world.update(switch, "switches") as document:
+                del document["config"]
+        raise
+    cli.end()
     after = world.read(switch, "switches")["config"]
     record: Document = {key: started[key] for key in KEPT} if before is not None else {"fresh": True}
     kept = {point["id"] for point in after["commits"]}

@@ -32,7 +32,7 @@ SWITCH_LINES = (
     "ip-dscp-inbound 48 phb cs6 green",
     "quit",
     "drop-profile npuforge",
-    "color green buffer-size low-limit 1048576 high-limit 4194304 discard-percentage 5",
+    "color green buffer-size low-limit 1048576 high-limit 2097152 discard-percentage 5",
     "quit",
 )
 PORT_LINES = (
@@ -41,6 +41,7 @@ PORT_LINES = (
     "trust upstream npuforge",
     "dcb pfc enable npuforge mode manual",
     "dcb pfc buffer 4 xoff dynamic 6",
+    "dcb pfc buffer 4 hdrm 40 kbytes",
     "qos queue 4 wred npuforge",
     "qos queue 4 ecn",
 )

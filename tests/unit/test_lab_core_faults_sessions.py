@@ -92,6 +92,15 @@ def test_a_line_that_the_switch_refuses_changes_nothing(world: World) -> None:
     assert content(world) == before
 
 
+def test_a_refused_line_on_a_switch_that_nobody_has_asked_yet(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.create(*build_site(Plan(nodes=2)))
+    before = content(world)
+    with pytest.raises(LabError, match="refuses"):
+        Engine(world, {"bad": fault("bad", "sysname other", "nonsense")}).plant("sw1", "bad")
+    assert content(world) == before
+
+
 def test_a_switch_without_power_cannot_be_configured(world: World) -> None:
     with world.update("sw1", "switches") as switch:
         switch["power"] = "off"
