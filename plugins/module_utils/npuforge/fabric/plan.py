@@ -84,7 +84,7 @@ def _product(nodes: Iterable[Document], problems: list[Problem]) -> Document:
 
 def _values(product: Document, fabric: Document, problems: list[Problem]) -> Document:
     """qos, pfc, ecn, link and the rest: the product's, overridden by the site's."""
-    values = {}
+    values = {}  # type: Document
     for group in ("qos", "ecn", "link", "test"):
         values[group] = dict(product.get(group) or {}, **(fabric.get(group) or {}))
     qos = values["qos"]
