@@ -52,7 +52,9 @@ def parse_lldp(text: Any, device: int | None = None) -> Reading:
     if "End of LLDPDU" not in sections:
         return Reading(None, "the answer has no end")
     port = _only(sections["Port ID"], _PORT)
-    name = _only(sections.get("System Name", [])[:1], _NAME)
+    # A name is any text: only when nothing else stands in its section it is not another answer's line.
+    names = [row for row in sections.get("System Name", []) if row]
+    name = _only(names, _NAME) if len(names) == 1 else None
     frame = _only(sections.get("Maximum Frame Size", []), _FRAME)
     if port is None:
         return Reading(None, f"a neighbour that tells no port name: {sample(chr(10).join(sections['Port ID']))}")
