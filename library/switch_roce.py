@@ -122,7 +122,7 @@ observations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.npuforge.switch.roce.driver import part_of
+from ansible.module_utils.npuforge.fabric.plan import switch_part
 from ansible.module_utils.npuforge.switch.roce.run import Request, run
 from ansible.module_utils.npuforge.switch.session import Target
 
@@ -177,7 +177,7 @@ def main():
     request = Request(
         subject=options["subject"],
         os=options["os"],
-        part=part_of(options["plan"], options["subject"]),
+        part=switch_part(options["plan"], options["subject"]),
         commit=options["subject"] in options["commit_to"],
         takeover=options["takeover"],
         check=module.check_mode,

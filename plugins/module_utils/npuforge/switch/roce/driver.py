@@ -62,12 +62,6 @@ def driver_for(os: str) -> Driver:
     return DRIVERS[os]()
 
 
-def part_of(plan: Part, name: str) -> Part:
-    """The plan with only one switch and its ports; a part stays what it is. KeyError: the plan has no such switch."""
-    ports = [port for port in plan["ports"] if port["switch"] == name]
-    return dict(plan, switches={name: plan["switches"][name]}, ports=ports)
-
-
 def ports_of(part: Part) -> dict[str, Part]:
     """The planned ports of the one switch of a part, by the switch's name of the port."""
     return {port["switch_port"]: port for port in part.get("ports", [])}
