@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,9 +89,24 @@ class Twin:
         return (self.content(), *self.files.state())
 
 
-def provisioned(root: Path, switch: bool = True) -> Twin:
-    """Three nodes and a switch after the fabric stage. ``switch`` False: that one is as delivered."""
-    world = World(root)
+def provisioned(root: Path) -> Twin:
+    """Three nodes and a switch after the fabric stage."""
+    content, files = _template()
+    for name, text in content.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(text)
+    return Twin(World(root), Memory(dict(files.content), dict(files.like)))
+
+
+@functools.cache
+def _template() -> tuple[dict[str, bytes], Memory]:
+    """Its world and files, made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        twin = _provision(World(Path(folder)))
+        return twin.content(), twin.files
+
+
+def _provision(world: World) -> Twin:
     world.create(*build_site(Plan()))
     files = Memory()
     for number, node in enumerate(world.names(), 1):
@@ -98,8 +115,7 @@ def provisioned(root: Path, switch: bool = True) -> Twin:
         files.write(node, "/etc/hccn.conf", "".join(f"{line}\n" for line in lines).encode())
         files.write(node, "/etc/npuforge/hccl.env", b"HCCL_RDMA_SL=4\nHCCL_RDMA_TC=132\n")
         files.write(node, HCCN_TOOL, b"#!/usr/bin/python3\n\xff\n", (0o755, 0, 0))
-    if switch:
-        operate(world, "sw1", [*SWITCH_LINES, *_port_lines(world)])
+    operate(world, "sw1", [*SWITCH_LINES, *_port_lines(world)])
     return Twin(world, files)
 
 
@@ -110,7 +126,7 @@ def _configure(number: int, npu: Document) -> Iterable[str]:
         "netmask": "255.255.255.0",
         "gateway": "10.88.0.1",
         "netdetect": "10.88.0.1",
-        "mtu": 8192,
+        "mtu": 4200,
         "bitmap": [0, 0, 0, 0, 1, 0, 0, 0],
         "dscp_tc": {"33": 3},
         "roce_port": 4791,

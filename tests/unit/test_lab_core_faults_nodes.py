@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import wires
+from lab import fabric, wires
 from lab.breaking import files as node_files
 from lab.breaking.catalogue import FileChange
 from lab.faults import Engine
@@ -25,18 +25,16 @@ SMALL = ("-b", "64M", "-e", "64M", "-n", "1", "-w", "0")
 @pytest.fixture
 def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Twin:
     monkeypatch.setattr(collective, "LONGEST_WAIT", 0.0)
-    return provisioned(tmp_path / "world", switch=False)
+    return provisioned(tmp_path / "world")
 
 
 @pytest.fixture
 def site(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """The same twin with its tools; its switch treats RoCE as planned."""
-    made = Site(twin.world)
-    monkeypatch.setattr(wires, "_running_state", made.port_state)
+    """The same twin with its tools."""
     monkeypatch.setattr(
         launch, "node_file", lambda call, node, path: (twin.files.read(node, path) or b"").decode(errors="replace")
     )
-    return made
+    return Site(twin.world)
 
 
 # What the tools say of node2/NPU3 once the fault is there, and did not say before.
@@ -128,8 +126,6 @@ BROKEN: dict[str, str] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_the_path_between_two_nodes_suffers(twin: Twin, site: Site, name: str) -> None:
-    from lab import fabric
-
     healthy = fabric.path(twin.world, "node1/NPU3", "node2/NPU3")
     assert (healthy.lossless, healthy.reasons) == (True, ())
     twin.engine.plant("node2", name)

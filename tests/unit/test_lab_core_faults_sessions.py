@@ -152,7 +152,7 @@ def test_an_unsaved_session_that_a_reboot_has_undone_heals(world: World) -> None
 
 
 def test_many_commits_later_the_oldest_are_still_there(world: World) -> None:
-    for number in range(25):
+    for number in range(21):
         operate(world, "sw1", [f"interface {PORT}", f"description d{number}"])
     before = content(world)
     engine = Engine(world, ALL)
@@ -161,7 +161,7 @@ def test_many_commits_later_the_oldest_are_still_there(world: World) -> None:
     assert content(world) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(sorted(ALL))), max_size=8))
 def test_any_sequence_ends_with_the_same_configuration(steps: list[tuple[bool, str]]) -> None:
     import tempfile
