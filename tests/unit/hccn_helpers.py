@@ -151,6 +151,8 @@ class FakeTool:
                 speed=f"{device.speed}Mb/s" if device.link else "Unknown!",
                 link="yes" if device.link else "no",
             ),
+            "-link": f"link status: {'UP' if device.link else 'DOWN'}\n",
+            "-speed": f"Speed: {device.speed} Mb/s\n" if device.link else "Speed: Unknown!\n",
             "-fec": f"fec mode: {device.fec} FEC mode\n",
             "-net_health": f"net health status: {device.health or self.health(device)}\n",
             "-link_stat": LINK_STAT.format(

@@ -340,6 +340,7 @@ def test_a_hanging_device_costs_two_calls_and_its_neighbours_are_set(host: Host)
     assert facts["node2/NPU7"]["mtu_bytes"] is None
     assert facts["node2/NPU8"]["mtu_bytes"] == 4200
     assert host.tool.devices[6].mtu == 1500
+    assert made.message == "57 changes made; not all could be read of node2 NPU7, and nothing unread was set"
 
 
 def test_a_hanging_driver_is_given_up(host: Host) -> None:
@@ -347,6 +348,20 @@ def test_a_hanging_driver_is_given_up(host: Host) -> None:
     made = run(host)
     assert host.tool.calls == 4
     assert "hung" in made.message
+
+
+def test_a_layout_that_nobody_knows_is_unknown_and_nothing_is_written(host: Host) -> None:
+    run(host)
+    before = host.conf()
+    host.tool.hook = lambda argv: Answer(argv, 0, "| hccn_tool 29.0 |\n| state = up; mtu = 4200 |\n", 0.01)
+    made = run(host)
+    assert made.message.startswith("nothing to do; not all could be read of node2 NPU1, ")
+    assert (made.changed, host.conf()) == (False, before)
+    port = facts_of(made)["node2/NPU4"]
+    nulls = {key for key in port if key.endswith(("differences", "problems")) and port[key] is None}
+    assert len(nulls) == 12
+    assert {row["problem"] for row in port["notes"] if "pfc" in row["where"]} == {"unknown answer: | hccn_tool 29.0 |"}
+    assert len(port["notes"]) == len({tuple(row.items()) for row in port["notes"]})
 
 
 def test_a_device_that_is_busy_all_the_time_is_unknown_not_wrong(host: Host) -> None:
@@ -411,6 +426,16 @@ def test_what_a_port_shows_beside_its_settings(host: Host) -> None:
     quiet = run(host, limits=hccn_facts.Limits(link_window_seconds=300))
     assert facts_of(quiet)["node2/NPU8"]["link_problems"] == []
     assert len(facts_of(quiet)["node2/NPU8"]["link_flaps"]) == 3
+
+
+def test_link_and_speed_are_asked_one_by_one_where_status_is_not_known(host: Host) -> None:
+    host.tool.devices[1].link = False
+    refused = "The command is not supported on this product.\n"
+    host.tool.hook = lambda argv: Answer(argv, 3, refused, 0.01) if argv[2] == "-status" else None
+    facts = facts_of(run(host))
+    one, two = facts["node2/NPU1"], facts["node2/NPU2"]
+    assert (one["link"], one["speed_mbps"], one["speed_differences"]) == ("up", 200000, [])
+    assert (two["link"], two["speed_mbps"], two["speed_differences"]) == ("down", None, None)
 
 
 def test_observations_satisfy_the_contract(host: Host) -> None:

@@ -56,7 +56,8 @@ def npu_facts(port: Port, seen: Seen, switches: Iterable[str], limits: Limits) -
     optics = seen.value("optical")
     _keep(facts, "optics_problems", hccn_optics.problems(port.label, optics, limits.optics), notes)
     _keep(facts, "cabling_differences", _cabling(port, seen, switches), notes)
-    facts["notes"] = notes
+    # Gateway and detection share a list of differences, and often a reason.
+    facts["notes"] = [each for place, each in enumerate(notes) if each not in notes[:place]]
     return facts
 
 

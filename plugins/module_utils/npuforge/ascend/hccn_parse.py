@@ -44,6 +44,7 @@ _MTU = re.compile(r"^mtu:\s{0,4}(\d{1,6})$")
 _MAC = re.compile(r"^mac addr:\s{0,4}(\S{17})$")
 _FEC = re.compile(r"^fec mode: (rs|no|auto) FEC mode$")
 _HEALTH = re.compile(r"^net health status:\s{0,4}([A-Za-z][A-Za-z ]{2,30})$")
+_LINK = re.compile(r"^link status: (UP|DOWN)$")
 _SPEED = re.compile(r"^Speed:\s{0,4}(\d{1,7}) ?Mb/s$")
 _UDP = re.compile(r"^udp_port:\s{0,4}(\d{1,6}|Unknown)$")
 _UDP_STATE = re.compile(r"^status:\s{0,4}([a-z_]{3,16})$")
@@ -160,6 +161,11 @@ def parse_net_health(text: Any, device: int | None = None) -> Reading:
     return _or_unknown(once(lines(text), _HEALTH, lambda word: word if word in HEALTH else None), text)
 
 
+def parse_link(text: Any, device: int | None = None) -> Reading:
+    """``up`` or ``down``."""
+    return _or_unknown(once(lines(text), _LINK, str.lower), text)
+
+
 def parse_speed(text: Any, device: int | None = None) -> Reading:
     """Mbit/s of ``-speed``; None without a problem: the tool says ``Unknown`` (the link is down)."""
     rows = lines(text)
@@ -264,3 +270,5 @@ PARSERS: Mapping[str, Callable[..., Reading]] = {
     "lldp": hccn_lldp.parse_lldp,
     "optical": hccn_optics.parse_optical,
 }
+# Asked where "-status" is not known.
+FALLBACKS: Mapping[str, Callable[..., Reading]] = {"link": parse_link, "speed": parse_speed}

@@ -1,14 +1,15 @@
 """Reads NPU ports with ``hccn_tool``: one call at a time, each question once a port.
 
-``-status`` tells link and speed in one call; nothing else the tool prints holds two facts at once. A port costs the
-calls of ``QUESTIONS``. A call that hangs is ended by the runner; two in a row end the questions to that device, and two
-devices that hang end them all, so that a host with a dead driver is read in bounded time.
+``-status`` tells link and speed in one call (``-link`` and ``-speed`` are asked where it is not known); nothing else
+the tool prints holds two facts at once. A port costs the calls of ``QUESTIONS``. A call that hangs is ended by the
+runner; two in a row end the questions to that device, and two devices that hang end them all, so that a host with a
+dead driver is read in bounded time.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Sequence
 
 from ..fabric import counters
 from ..fabric.tool import Answer
@@ -99,9 +100,9 @@ class Reader:
             if self.useless or why:
                 kept.readings[question] = Reading(None, self.useless or why)
                 continue
-            answer = self.runner.short(["-i", str(device), f"-{question}", "-g"])
-            kept.answers.append(answer)
-            kept.readings[question] = self._read(question, answer, device)
+            answer = self._ask(question, kept)
+            if question == "status" and answer.rc is not None and kept.problem("status") and not self.useless:
+                self._link_and_speed(kept)
             hangs = hangs + 1 if answer.rc is None else 0
             if hangs >= HANGS_PER_DEVICE:
                 why = "hccn_tool hung on this device"
@@ -111,6 +112,20 @@ class Reader:
             elif self.useless is None:
                 why = hccn_parse.device_refusal(answer.text)
         return kept
+
+    def _ask(self, question: str, seen: Seen) -> Answer:
+        answer: Answer = self.runner.short(["-i", str(seen.device), f"-{question}", "-g"])
+        seen.answers.append(answer)
+        seen.readings[question] = self._read(question, answer, seen.device)
+        return answer
+
+    def _link_and_speed(self, seen: Seen) -> None:
+        """Where ``-status`` is not known: the same in two calls."""
+        self._ask("link", seen)
+        self._ask("speed", seen)
+        if seen.problem("link") is None:
+            # A speed that is not told is that of a link that is down, or a null with its own check.
+            seen.readings["status"] = Reading({"link": seen.value("link"), "speed_mbps": seen.value("speed")})
 
     def _read(self, question: str, answer: Answer, device: int) -> Reading:
         if answer.rc == 127:
@@ -129,14 +144,11 @@ class Reader:
         if question == "stat":
             found = counters.parse(answer.text)
             return Reading(found, None if found is not None else hccn_parse.unknown(answer.text))
-        return hccn_parse.PARSERS[question](answer.text, device)
+        parser = hccn_parse.PARSERS.get(question) or hccn_parse.FALLBACKS[question]
+        return parser(answer.text, device)
 
     def ask_version(self, device: int) -> None:
         """The driver's version, by any device; None when it is not told."""
         if self.useless is None:
             answer = self.runner.short(["-i", str(device), "-version", "-g"])
             self.version = once(lines(answer.text), _VERSION, str).value
-
-
-def settings_of(seen: Mapping[int, Seen]) -> dict[int, tuple[dict[str, Any], dict[str, str]]]:
-    return {device: each.settings() for device, each in seen.items()}

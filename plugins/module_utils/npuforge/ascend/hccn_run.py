@@ -114,7 +114,7 @@ class _Work:
                 self.files.write(self.request.environment_path, env_wanted, 0o644)
             ports = bench.ports
             self.await_health(steps, seen)
-        message = self.message(told, made)
+        message = self.message(told, made, ports)
         entries = self.observations(ports, seen, made)
         return Result(bool(told), bool(made.failed), message, told, diff, entries)
 
@@ -144,7 +144,7 @@ class _Work:
             if look + 1 < HEALTH_LOOKS:
                 self.sleep(HEALTH_PAUSE_SECONDS)
 
-    def message(self, told: Sequence[str], made: hccn_apply.Made) -> str:
+    def message(self, told: Sequence[str], made: hccn_apply.Made, ports: Sequence[Port]) -> str:
         if made.failed:
             parts = [f"{name}: {why}" for name, why in made.failed.items()]
             if made.restored:
@@ -152,9 +152,12 @@ class _Work:
             return "; ".join(parts + [f"not undone: {text}" for text in made.left])
         if self.reader.useless:
             return self.reader.useless
+        unread = [port.label for port in ports if port.unread]
+        rest = f"; not all could be read of {', '.join(unread)}, and nothing unread was set" if unread else ""
         if not told:
-            return "as planned"
-        return f"{len(told)} {'change' if len(told) == 1 else 'changes'} {'planned' if self.request.check else 'made'}"
+            return f"as planned{rest}" if len(unread) < len(ports) else f"nothing to do{rest}"
+        verb = "planned" if self.request.check else "made"
+        return f"{len(told)} {'change' if len(told) == 1 else 'changes'} {verb}{rest}"
 
     def diff(
         self, steps: Sequence[Step], drops: Sequence[tuple[str, int]], text: str | None, ports: Sequence[Port]
