@@ -65,6 +65,7 @@ def test_check_mode_plans_the_same_and_writes_nothing(host: Host) -> None:
     assert facts_of(planned)["node2/NPU1"]["mtu_differences"] == ["node2 NPU1: MTU is 1500, planned 4200"]
     done = run(host)
     assert (planned.steps, planned.diff) == (done.steps, done.diff)
+    assert "node2 NPU1 dscp_tc: 33:0\n" in planned.diff[0]["before"]
     assert planned.changed and done.changed
 
 
@@ -86,6 +87,17 @@ def test_addresses_that_went_round_are_put_right_though_the_tool_refuses_conflic
     assert all(device.gateway == "10.88.0.1" for device in host.tool.devices)
     assert "198.51.100" not in host.conf()
     assert run(host).changed is False
+
+
+def test_an_address_that_a_device_outside_the_plan_holds_is_refused_by_name_and_undone(host: Host) -> None:
+    two = plan(devices=2)
+    host.tool.devices[6].address = "10.88.0.112"
+    made = run(host, plan=two)
+    assert made.failed
+    assert "node2/NPU2: node2 NPU2: set address to 10.88.0.112" in made.message
+    assert "The ip address configured is conflicted!" in made.message
+    assert (host.tool.devices[0].address, host.tool.devices[1].address) == ("10.88.0.111", None)
+    assert host.tool.devices[1].mtu == 1500
 
 
 def test_one_stale_address_is_one_write_and_its_gateway(host: Host) -> None:

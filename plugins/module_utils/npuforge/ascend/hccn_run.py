@@ -168,7 +168,10 @@ class _Work:
         for name, setting in dict.fromkeys((step.port, step.setting) for step in steps):
             port = by_name[name]
             for key in ("address", "netmask") if setting == "address" else (setting,):
-                before.append(f"{port.label} {key}: {hccn_plan.show(port.found.get(key))}")
+                held = port.found.get(key)
+                if key == "dscp_tc":
+                    held = {dscp: (held or {}).get(dscp) for dscp in port.planned[key]}
+                before.append(f"{port.label} {key}: {hccn_plan.show(held)}")
                 after.append(f"{port.label} {key}: {hccn_plan.show(port.planned[key])}")
             kept = [f"{key}_{port.device}={port.kept.get(key, '')}" for key in hccn_plan.KEYS[setting]]
             before += [f"{hccn_conf.PATH} {line}" for line in kept]
