@@ -14,8 +14,8 @@ and at least one of::
 
     set: [{path, value}]            what becomes different in the device's document. value {from: <path>} copies from
                                     another device; {seconds_ago: [n, ...]}: times before the moment of planting
-    configure: {lines: [...], save: bool, commit: bool}   (switches) what a human enters from the system view on
-                                    (``lab.breaking.sessions``). commit false: the lines stay an uncommitted candidate
+    configure: {lines: [...], save: bool}   (switches) what a human enters from the system view on, commits, and saves
+                                    or not (``lab.breaking.sessions``)
     files: [{path, replace: [old, new]} | {path, remove: true} | {path, append: text}]   (nodes) in the node's container
 
 A *path* names one value of a device's document: ``bios.version``, ``npus[NPU3].present``. ``list[key]`` selects the

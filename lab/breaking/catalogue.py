@@ -39,11 +39,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Session:
-    """What a human enters on a switch, from the system view on. ``save``: and saves it; ``commit`` False: and goes."""
+    """What a human enters on a switch, from the system view on, and commits. ``save``: and saves."""
 
     lines: tuple[str, ...]
     save: bool
-    commit: bool = True
 
 
 @dataclass(frozen=True)
@@ -178,16 +177,13 @@ def _wrong_log(log: object) -> Iterable[str]:
 
 
 def _wrong_session(session: object) -> Iterable[str]:
-    keys = set(session) if isinstance(session, dict) else set()
-    if not isinstance(session, dict) or not {"lines", "save"} <= keys <= {"lines", "save", "commit"}:
-        yield "configure: expected lines and save (and commit)"
+    if not isinstance(session, dict) or set(session) != {"lines", "save"}:
+        yield "configure: expected lines and save"
         return
     if not _texts(session["lines"]):
         yield "configure: lines: expected a list of texts"
-    if not all(isinstance(session.get(key, True), bool) for key in ("save", "commit")):
-        yield "configure: save and commit: expected true or false"
-    elif session["save"] and not session.get("commit", True):
-        yield "configure: what is not committed cannot be saved"
+    if not isinstance(session["save"], bool):
+        yield "configure: save: expected true or false"
 
 
 def _wrong_files(files: object) -> Iterable[str]:
@@ -238,7 +234,7 @@ def _fault(name: str, row: Mapping[str, Any]) -> Fault:
         row.get("scope", "one"),
         tuple(_change(change) for change in row.get("set", [])),
         row.get("log"),
-        Session(tuple(session["lines"]), session["save"], session.get("commit", True)) if session else None,
+        Session(tuple(session["lines"]), session["save"]) if session else None,
         tuple(_file(item) for item in row.get("files", [])),
         row.get("names"),
     )

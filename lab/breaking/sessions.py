@@ -1,10 +1,10 @@
 """A human's session on a switch, and taking back exactly what it changed.
 
-The lines go through the switch's own command line (``lab.switch.cli``), so what the device refuses, it refuses here
+The lines go through the switch's own command line (``lab.switch.human``), so what the device refuses, it refuses here
 too. Kept of a session (in the world, under the fault): what ran and what was saved before, the stamps and the commit
-points that it pushed out, and a fingerprint of what it left. Healing a switch that is still as the session left it puts
-everything back, byte for byte; if others have configured it since, each line that is still the session's is put back
-to what it was, as a commit of its own, and (if the session saved) in the saved configuration.
+points that it pushed out, each line that it touched, and a fingerprint of what it left. Healing a switch that is still
+as the session left it puts everything back, byte for byte; if others have configured it since, each line that is still
+the session's is put back to what it was, whoever holds a lock, and (if the session saved) in the saved configuration.
 """
 
 from __future__ import annotations
@@ -12,60 +12,40 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lab.breaking.catalogue import Session
 from lab.state import LabError
-from lab.switch.cli import Cli
+from lab.switch import RefusedLine, human
 from lab.switch.config import Edit, Tree
 from lab.switch.device import Device
-from lab.switch.store import Who
 from lab.world import Document, World
 
-USER, TERMINAL = "admin", "VTY 3"
-WHO = Who(USER, TERMINAL, "human")
 TREES = ("running", "saved")
 KEPT = (*TREES, "updated", "saved_at")
 
 
 def play(world: World, switch: str, session: Session) -> Document:
     """Enter the lines, commit, and save if wanted; what taking it back needs. LabError: the switch refused a line."""
-    device = Device(world, switch)
-    before = world.read(switch, "switches").get("config")
-    started = device.store.state()
-    cli = Cli(device, WHO)
+    fresh = world.read(switch, "switches").get("config") is None
+    before = Device(world, switch).store.state()
     try:
-        for line in ("system-view", *session.lines, *(["commit"] if session.commit else [])):
-            _enter(cli, switch, line)
-        if session.save:
-            _enter(cli, switch, "return")
-            _enter(cli, switch, "save")
-    except LabError:
-        cli.end()
-        if before is None:
+        human(world, switch, session.lines, save=session.save)
+    except RefusedLine as error:
+        if fresh:
             with world.update(switch, "switches") as document:
                 del document["config"]
-        raise
-    cli.end()
+        said = " ".join(str(error).replace("^", " ").split())
+        raise LabError(f"{switch} refuses {said} Is it configured as planned?") from error
     after = world.read(switch, "switches")["config"]
-    record: Document = {key: started[key] for key in KEPT} if before is not None else {"fresh": True}
+    record: Document = {"fresh": True} if fresh else {key: before[key] for key in KEPT}
     kept = {point["id"] for point in after["commits"]}
-    record["dropped"] = [point for point in started["commits"] if point["id"] not in kept]
-    record["commits"] = len(started["commits"])
-    record["touched"] = {key: list(_touched(Tree.from_json(started[key]), Tree.from_json(after[key]))) for key in TREES}
+    record["dropped"] = [point for point in before["commits"] if point["id"] not in kept]
+    record["commits"] = len(before["commits"])
+    record["touched"] = {key: list(_touched(Tree.from_json(before[key]), Tree.from_json(after[key]))) for key in TREES}
     record["left"] = fingerprint(after)
     return record
-
-
-def _enter(cli: Cli, switch: str, line: str) -> None:
-    said = cli.enter(line)
-    while cli.prompt.rstrip().endswith(("[Y/N]:", "[Y/N]")):
-        said += cli.enter("y")
-    error = re.search(r"Error: .*", said)
-    if error:
-        raise LabError(f"{switch} refuses {line!r} ({error[0]}): is it configured as planned?")
 
 
 def _touched(before: Tree, after: Tree) -> Iterator[Document]:
@@ -93,16 +73,15 @@ def take_back(world: World, switch: str, record: Document) -> list[str]:
         if fingerprint(config) == record["left"]:
             _rewind(document, record)
             return []
-    device, said = Device(world, switch), []
-    edits, skipped = _undo(device.store.running(), record["touched"]["running"])
-    device.store.commit(WHO, edits)
-    if skipped:
-        said.append(f"{switch}: {skipped} of the session's lines were changed meanwhile and stay as they are")
-    with world.update(switch, "switches") as document:
-        saved = Tree.from_json(document["config"]["saved"])
-        edits, _ = _undo(saved, record["touched"]["saved"])
-        document["config"]["saved"] = saved.after(edits).to_json()
-    return said
+        skipped = 0
+        for key in TREES:
+            tree = Tree.from_json(config[key])
+            edits, missed = _undo(tree, record["touched"][key])
+            config[key] = tree.after(edits).to_json()
+            skipped = max(skipped, missed)
+    if not skipped:
+        return []
+    return [f"{switch}: {skipped} of the session's lines were changed meanwhile and stay as they are"]
 
 
 def hand_over(record: Document, later: Sequence[Document]) -> None:

@@ -20,8 +20,8 @@ from tests.unit.lab_faults_helpers import operate
 PORT, OTHER = "400GE1/0/6:1", "400GE1/0/7:1"
 
 
-def fault(name: str, *lines: str, save: bool = True, commit: bool = True) -> Fault:
-    session = Session(lines, save, commit)
+def fault(name: str, *lines: str, save: bool = True) -> Fault:
+    session = Session(lines, save)
     return Fault(name, "switches", "x", "4.1.2-1", "c", "fail", "one", (), None, session)
 
 
@@ -87,7 +87,7 @@ def test_what_the_session_did_runs_and_is_saved_as_the_row_says(world: World) ->
 def test_a_line_that_the_switch_refuses_changes_nothing(world: World) -> None:
     before = content(world)
     bad = fault("bad", f"interface {PORT}", "description half", "dcb nonsense")
-    with pytest.raises(LabError, match=r"sw1 refuses 'dcb nonsense' \(Error: .*is it configured as planned"):
+    with pytest.raises(LabError, match=r"sw1 refuses dcb nonsense: Error: .* Is it configured as planned"):
         Engine(world, {"bad": bad}).plant("sw1", "bad")
     assert content(world) == before
 
@@ -189,3 +189,16 @@ def test_sessions_on_one_line_heal_in_any_order(world: World) -> None:
         for name in order:
             engine.heal("sw1", name)
         assert line(world) == line(world, saved=True) == "description planned"
+
+
+def test_a_lock_keeps_sessions_out_but_not_healing(world: World) -> None:
+    engine = Engine(world, ALL)
+    engine.plant("sw1", "mine")
+    with world.update("sw1", "switches") as switch:
+        switch["config_lock"] = {"user": "other", "lines": ["sysname mad"]}
+    with pytest.raises(LabError, match="locked by user other"):
+        engine.plant("sw1", "off")
+    broken = store(world).running()
+    engine.heal("sw1", "mine")
+    assert store(world).running() != broken
+    assert line(world) == line(world, saved=True) == "description planned"

@@ -150,3 +150,15 @@ def test_all_faults_of_the_switch_at_once(twin: Twin) -> None:
     store = Device(twin.world, "sw1").store
     assert store.running() == store.saved() == before
     assert path(twin).reasons == ()
+
+
+def test_a_candidate_that_somebody_left_is_seen_and_keeps_others_out(twin: Twin) -> None:
+    before = state(twin)
+    twin.engine.plant("sw1", "switch_candidate_dirty")
+    assert "User Name: admin" in show(twin, "display configuration exclusive user")
+    assert state(twin) == before  # nothing of it is in effect
+    cli = Cli(Device(twin.world, "sw1"), Who("npuforge", "VTY 0", "test"))
+    said = [cli.enter(text) for text in ("system-view", "sysname other", "commit")]
+    assert "locked by user admin" in said[-1]
+    twin.engine.heal("sw1", "switch_candidate_dirty")
+    assert "User Name" not in show(twin, "display configuration exclusive user")
