@@ -166,7 +166,7 @@ class FakeTool:
         return (0, texts[what]) if what in texts else (3, "Get invalid major cmd.\n")
 
     def health(self, device: Device) -> str:
-        return "Init" if device.netdetect == "0.0.0.0" else "Success" if device.link else "Fault"  # noqa: S104
+        return "Init" if device.netdetect == Device.netdetect else "Success" if device.link else "Fault"
 
     def set(self, number: int, what: str, rest: list[str]) -> str | None:
         """Why it is refused; None: device and file hold it."""

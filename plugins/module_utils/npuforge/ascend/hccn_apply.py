@@ -186,8 +186,8 @@ def _restore(
     restored: list[str] = []
     left: list[str] = []
     for port in fresh:
-        names = dict.fromkeys([*written[port.name], *_taken_along(written[port.name])])
-        wrong = [text for setting in names for text in _not_back(port, setting)]
+        settings = dict.fromkeys([*written[port.name], *_taken_along(written[port.name])])
+        wrong = [sentence for setting in settings for sentence in _not_back(port, setting)]
         if wrong:
             left += wrong + ([problems[port.name]] if port.name in problems else [])
         else:

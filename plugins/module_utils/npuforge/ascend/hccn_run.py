@@ -12,6 +12,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Sequence
 from ..common import Document, note
 from . import environment, hccn_apply, hccn_conf, hccn_facts, hccn_plan
 from .files import LOCK_PATH, Files
+from .hccn_parse import UNSET
 from .hccn_plan import Port, Step
 from .hccn_read import QUESTIONS, Reader, Seen
 
@@ -176,7 +177,7 @@ class _Work:
             kept = [f"{key}_{port.device}={port.kept.get(key, '')}" for key in hccn_plan.KEYS[setting]]
             before += [f"{hccn_conf.PATH} {line}" for line in kept]
             for key in hccn_plan.KEYS[setting]:
-                wanted = hccn_plan.file_value(setting, key, port.planned) or "0.0.0.0"  # noqa: S104 - detection off
+                wanted = hccn_plan.file_value(setting, key, port.planned) or UNSET
                 after.append(f"{hccn_conf.PATH} {key}_{port.device}={wanted}")
         conf = hccn_conf.parse(text)
         before += [f"{hccn_conf.PATH} {key}_{device}={conf.value(key, device)}" for key, device in drops]
