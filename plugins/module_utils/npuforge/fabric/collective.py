@@ -169,7 +169,9 @@ def judge(operation: str, answer: Answer, ranks: Ranks, options: Options, notes:
     output = collective_parse.parse(answer.text)
     failed = failures(output, answer, ranks, options, operation)
     for row in output.rows:
-        if row.problem:
+        # An all-to-all moves whole groups of elements, so its bandwidth is not that of the bytes asked for; only its
+        # verdicts and the counters around it are used.
+        if row.problem and key == ALL_REDUCE:
             notes.append(note(key, row.problem))
     if operation != ALL_REDUCE:
         return {"operation": operation, "failed_ranks": failed, **dict.fromkeys(COUNTED)}
