@@ -13,7 +13,7 @@ from typing import Any
 Document = dict[str, Any]
 
 # Raised whenever a key is added that the simulators rely on: a world of another shape is made anew by "up".
-SHAPE = 4
+SHAPE = 5
 NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
 
 
@@ -330,15 +330,44 @@ def _switch_ports(nodes: int) -> list[Document]:
     for number in range(1, 33):
         name, node = f"400GE1/0/{number}", (number - 1) // 4 + 1
         if node > nodes:
-            ports.append({"name": name, "speed_mbps": 400000, "link": "down", "neighbor": None})
+            ports.append(_switch_port(name, 400000, None))
             continue
         for lane in (1, 2):
             npu = (number - 1) % 4 * 2 + lane
-            neighbor = {"device": f"node{node}", "interface": f"NPU{npu}"}
-            ports.append({"name": f"{name}:{lane}", "speed_mbps": 200000, "link": "up", "neighbor": neighbor})
+            ports.append(_switch_port(f"{name}:{lane}", 200000, {"device": f"node{node}", "interface": f"NPU{npu}"}))
     for number in (1, 2):
-        ports.append({"name": f"10GE1/0/{number}", "speed_mbps": 10000, "link": "down", "neighbor": None})
+        ports.append(_switch_port(f"10GE1/0/{number}", 10000, None))
     return ports
+
+
+def _switch_port(name: str, speed_mbps: int, neighbor: Document | None) -> Document:
+    """A port with its module, where a cable is plugged, and what it counted. ``pfc_turned_off``: priorities for which
+    deadlocks switched PFC off. The powers are of a healthy multimode link."""
+    plugged = neighbor is not None
+    return {
+        "name": name,
+        "speed_mbps": speed_mbps,
+        "link": "up" if plugged else "down",
+        "neighbor": neighbor,
+        "pfc_turned_off": [],
+        "optics": {
+            "present": plugged,
+            "rx_power_dbm": 0.85 if plugged else None,
+            "tx_power_dbm": 1.12 if plugged else None,
+        },
+        "counters": {
+            "rx_packets": 0,
+            "tx_packets": 0,
+            "rx_bytes": 0,
+            "tx_bytes": 0,
+            "crc_errors": 0,
+            "drops": 0,
+            "pfc_rx_frames": 0,
+            "pfc_tx_frames": 0,
+            "ecn_marked": 0,
+            "deadlocks": 0,
+        },
+    }
 
 
 def mac(node: int, port: int) -> str:

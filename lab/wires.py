@@ -8,13 +8,13 @@ Assumptions, where no document says it:
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from lab.switch import roce
 from lab.world import World
 
 Document = Mapping[str, Any]
@@ -65,29 +65,6 @@ def endpoint(text: str) -> Endpoint:
     return node, slot
 
 
-# A port of a switch that was never told anything about RoCE (CE9855 as delivered: trusts 802.1p, no PFC, no headroom).
-UNTOUCHED: Document = {
-    "trust_dscp": False,
-    "queue_of": {},
-    "pfc_priorities": [],
-    "pfc_enabled": False,
-    "headroom": False,
-    "xoff_ok": True,
-    "ecn": {},
-    "turned_off": [],
-    "mtu": 9216,
-}
-
-
-def _running_state(document: Document, port: str) -> Document:
-    try:
-        roce = importlib.import_module("lab.switch.roce")
-    except ModuleNotFoundError:  # this switch knows no RoCE commands yet
-        return UNTOUCHED
-    state: Document = roce.port_state(document, port)
-    return state
-
-
 @dataclass
 class Wires:
     """The network at one moment."""
@@ -116,7 +93,7 @@ class Wires:
         """How a switch port treats RoCE, by the configuration that runs."""
         key = (switch, port)
         if key not in self._states:
-            self._states[key] = _running_state(self.switches[switch], port)
+            self._states[key] = roce.port_state(self.switches[switch], port)
         return self._states[key]
 
     def cable(self, end: Endpoint) -> tuple[str, Document] | None:

@@ -15,6 +15,8 @@ from lab.switch import display
 from lab.switch.config import SYSTEM, Edit, Path, Tree
 from lab.switch.device import Device
 from lab.switch.grammar import ANY_VIEW, CONFIGURATION, USER_VIEW, Grammar, Rule, SyntaxFault
+from lab.switch.roce import DEFAULT_PRIORITY
+from lab.switch.roce_settings import ROCE_OPENINGS, ROCE_SETTINGS
 from lab.switch.settings import OPENINGS, SETTINGS, Opening, Setting, kind_of, prompt_suffix
 from lab.switch.store import StoreError, Who
 
@@ -158,9 +160,12 @@ class Cli:
         )
 
     def set(self, setting: Setting, arguments: Arguments) -> str:
-        path = self.path or SYSTEM
-        line = " ".join(arguments[e[1:-1]] if e.startswith("<") else e for e in setting.form.split())
-        self.edits.append(Edit("set", path, setting.key.format(**arguments), line))
+        path, key = self.path or SYSTEM, setting.key.format(**arguments)
+        line = " ".join(arguments[e[1:-1]] if e.startswith("<") else e for e in (setting.shown or setting.form).split())
+        if setting.default and line == setting.default.format(**arguments):
+            self.edits.append(Edit("unset", path, key))
+        else:
+            self.edits.append(Edit("set", path, key, line))
         return ""
 
     def unset(self, setting: Setting, arguments: Arguments) -> str:
@@ -168,10 +173,25 @@ class Cli:
         return ""
 
     def open(self, opening: Opening, arguments: Arguments) -> str:
-        path = opening.path(arguments)
+        path = (opening.path(arguments)[0].replace("dcb pfc default", "dcb pfc"),)
         if path not in self.candidate():
             self.edits.append(Edit("enter", path))
         self.path = path
+        return ""
+
+    def close(self, opening: Opening, arguments: Arguments) -> str:
+        """Remove a view with all that is in it."""
+        self.edits.append(Edit("remove", opening.path(arguments)))
+        return ""
+
+    def priority(self, arguments: Arguments, on: bool) -> str:
+        """[CR] priority (DCB PFC view): adds to the profile's priorities, of which 3 is one from the start."""
+        for number in arguments["priorities"].split():
+            path, key = self.path or SYSTEM, f"priority {number}"
+            if on == (int(number) == DEFAULT_PRIORITY):
+                self.edits.append(Edit("unset", path, key))
+            else:
+                self.edits.append(Edit("set", path, key, key if on else f"undo {key}"))
         return ""
 
     def clear_candidate(self, _: Arguments) -> str:
@@ -297,6 +317,14 @@ def _opens(opening: Opening) -> Run:
     return lambda cli, arguments: cli.open(opening, arguments)
 
 
+def _closes(opening: Opening) -> Run:
+    return lambda cli, arguments: cli.close(opening, arguments)
+
+
+def _undos(setting: Setting) -> tuple[str, ...]:
+    return setting.undo, *setting.also
+
+
 def _sets(setting: Setting) -> Run:
     return lambda cli, arguments: cli.set(setting, arguments)
 
@@ -371,13 +399,18 @@ def _rules() -> list[Rule]:
     for time in ("", " <seconds>"):
         for tail in ("", " label <label>", " persist <persist>"):
             rules.append(Rule(f"commit trial{time}{tail}", CONFIGURATION, Cli.commit_trial))
-    for opening in OPENINGS:
+    for opening in (*OPENINGS, *ROCE_OPENINGS):
         # VRP accepts a system view command in any view of the configuration and goes there.
         rules.append(Rule(opening.form, CONFIGURATION, _opens(opening)))
-    for setting in SETTINGS:
+        if opening.undo:
+            rules.append(Rule(opening.undo, opening.kind, _closes(opening)))
+    # Before "priority <priority> turn-off ...": of two readings the first one's words are taken.
+    rules.append(Rule("priority <priorities>", "dcb", lambda cli, a: cli.priority(a, True)))
+    rules.append(Rule("undo priority <priorities>", "dcb", lambda cli, a: cli.priority(a, False)))
+    for setting in (*SETTINGS, *ROCE_SETTINGS):
         for kind in setting.kinds:
-            rules.append(Rule(setting.form, kind, _sets(setting)))
-            rules.append(Rule(setting.undo, kind, _unsets(setting)))
+            rules.append(Rule(setting.form, kind, _sets(setting), headroom=setting.headroom))
+            rules += [Rule(form, kind, _unsets(setting), headroom=setting.headroom) for form in _undos(setting)]
     return rules
 
 

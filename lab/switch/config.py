@@ -25,6 +25,7 @@ SECTIONS = (
     "diffserv",
     "drop-profile",
     "lldp",
+    "interface Vlanif",
     "interface MEth",
     "interface 10GE",
     "interface 25GE",

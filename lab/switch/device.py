@@ -9,14 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab.switch import roce
 from lab.switch.config import SYSTEM, Edit, Tree
 from lab.switch.grammar import Context
+from lab.switch.roce_settings import has_headroom
 from lab.switch.store import Store
 from lab.world import World
 
 Document = Mapping[str, Any]
 
 MANAGEMENT = "MEth0/0/0"
+# An address that the site gave the switch on the NPU network, and that has nothing to do with RoCE.
+VLANIF, VLANIF_ADDRESS = "Vlanif1", "10.88.0.1"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Device:
         self.world = world
         self.name = name
         self.clock = clock
-        self.store = Store(world, name, factory, clock)
+        self.store = Store(world, name, factory, clock, refusals=roce.refusals, done=roce.reenabled)
         self.reboot_requested = threading.Event()
         self._alarms: dict[str, Alarm] = {}
         self._sequence = 0
@@ -51,7 +55,8 @@ class Device:
         return (self.store.running().get(SYSTEM, "sysname") or "sysname HUAWEI").partition(" ")[2]
 
     def context(self) -> Context:
-        return Context({name.lower(): name for name in interfaces(self.read())})
+        document = self.read()
+        return Context({name.lower(): name for name in interfaces(document)}, has_headroom(document["model"]))
 
     def alarms(self) -> list[Alarm]:
         """What is wrong now, oldest first."""
@@ -72,7 +77,7 @@ def ports(document: Document) -> list[str]:
 
 
 def interfaces(document: Document) -> list[str]:
-    return [*ports(document), MANAGEMENT, "NULL0"]
+    return [*ports(document), MANAGEMENT, "NULL0", VLANIF]
 
 
 def link(document: Document, name: str) -> Mapping[str, Any] | None:
@@ -110,6 +115,7 @@ def factory(document: Document) -> Tree:
         *(Edit("set", SYSTEM, line, line) for line in splits(document)),
         Edit("set", SYSTEM, "lldp enable", "lldp enable"),
         Edit("set", (f"interface {MANAGEMENT}",), "ip address", address),
+        Edit("set", (f"interface {VLANIF}",), "ip address", f"ip address {VLANIF_ADDRESS} 255.255.255.0"),
         *(Edit("enter", (f"interface {name}",)) for name in interfaces(document)),
         Edit("set", SYSTEM, "stelnet server enable", "stelnet server enable"),
     ]

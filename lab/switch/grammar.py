@@ -30,22 +30,26 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Context:
-    """What a check may ask: the device's interfaces, as {lower case name: name}."""
+    """What a check may ask: the device's interfaces, as {lower case name: name}; whether its family has headroom pools
+    (``lab.switch.roce_settings``), which decides on commands and ranges."""
 
     interfaces: dict[str, str] = field(default_factory=dict)
+    headroom: bool = False
 
 
 @dataclass(frozen=True)
 class Rule:
     """``run(cli, arguments)`` returns what is printed. ``view``: a kind of view, USER_VIEW, CONFIGURATION or ANY_VIEW.
 
-    ``whole``: takes no abbreviation ("the reboot command needs to be delivered completely").
+    ``whole``: takes no abbreviation ("the reboot command needs to be delivered completely"). ``headroom``: on which
+    families it exists, those with headroom pools or the others; None: on all.
     """
 
     form: str
     view: str
     run: Callable[[Any, dict[str, str]], str]
     whole: bool = False
+    headroom: bool | None = None
 
     @property
     def elements(self) -> list[str]:
@@ -75,6 +79,16 @@ def integer(low: int, high: int) -> Parameter:
     return Parameter(lambda text, _: text if text.isdecimal() and low <= int(text) <= high else None)
 
 
+def by_family(headroom: tuple[int, int], others: tuple[int, int]) -> Parameter:
+    """An integer whose range depends on the switch's family."""
+
+    def check(text: str, context: Context) -> str | None:
+        low, high = headroom if context.headroom else others
+        return text if text.isdecimal() and low <= int(text) <= high else None
+
+    return Parameter(check)
+
+
 def pattern(expression: str, rest: bool = False) -> Parameter:
     compiled = re.compile(expression)
     return Parameter(lambda text, _: text if compiled.fullmatch(text) else None, rest=rest)
@@ -98,6 +112,32 @@ PARAMETERS: dict[str, Parameter] = {
     "commit-id": integer(1000000001, 2999999999),
     "mtu": integer(46, 9600),
     "slot": integer(1, 1),
+    # DCB and QoS commands; [CR] gives the ranges
+    "pool-kbytes": integer(16, 30720),
+    "pool-mbytes": integer(1, 30),
+    "queue": by_family((0, 7), (0, 5)),
+    "alpha": by_family((1, 12), (0, 10)),
+    "xon-alpha": by_family((1, 12), (0, 10)),
+    "xoff": by_family((1, 30720), (1, 6144)),
+    "xon": by_family((1, 30720), (1, 6144)),
+    "headroom": integer(16, 30720),
+    "priority": integer(0, 7),
+    "priorities": pattern(r"[0-7](?:\s+[0-7]){0,7}", rest=True),
+    "detect": integer(1, 15),
+    "recovery": integer(0, 31),
+    "deadlocks": integer(1, 300),
+    "dscp": integer(0, 63),
+    "phb": pattern(r"be|af[1-4]|ef|cs[67]"),
+    "color": pattern(r"green|yellow|red"),
+    "pfc-profile": pattern(r"(?!(?:enable|buffer|global|dscp-mapping|interface|mode)$)[!-~]{1,31}"),
+    "ds-domain": pattern(r"[!-~]{1,31}"),
+    "drop": pattern(r"[!-~]{1,31}"),
+    "low-limit": integer(1, 100_000_000),
+    "high-limit": integer(1, 100_000_000),
+    "low-percentage": integer(0, 100),
+    "high-percentage": integer(0, 100),
+    "percentage": integer(1, 100),
+    "frame": integer(1518, 12288),
 }
 
 
@@ -122,7 +162,7 @@ class Grammar:
     def match(self, line: str, view: str, context: Context) -> Match:
         """The command that a line means in a view. Raises SyntaxFault."""
         words = [(word.group(), word.start()) for word in re.finditer(r"\S+", line)]
-        paths = [_Path(rule, 0, {}) for rule in self._rules(view)]
+        paths = [_Path(rule, 0, {}) for rule in self._rules(view, context)]
         index = 0
         while index < len(words):
             paths, used = self._step(paths, words, index, line, context)
@@ -136,7 +176,7 @@ class Grammar:
         """What may come next (the ``?`` key): keywords and <parameters>, sorted."""
         head, _, tail = beginning.rpartition(" ")
         words = [(word.group(), word.start()) for word in re.finditer(r"\S+", head)]
-        paths = [_Path(rule, 0, {}) for rule in self._rules(view)]
+        paths = [_Path(rule, 0, {}) for rule in self._rules(view, context)]
         index = 0
         try:
             while index < len(words):
@@ -147,9 +187,10 @@ class Grammar:
         following = {path.element() or "<cr>" for path in paths}
         return sorted(word for word in following if word.startswith("<") or word.startswith(tail.lower()))
 
-    def _rules(self, view: str) -> list[Rule]:
+    def _rules(self, view: str, context: Context) -> list[Rule]:
         allowed = {ANY_VIEW, view} | (set() if view == USER_VIEW else {CONFIGURATION})
-        return [rule for rule in self.rules if rule.view in allowed]
+        known = (None, context.headroom)
+        return [rule for rule in self.rules if rule.view in allowed and rule.headroom in known]
 
     def _step(
         self, paths: list[_Path], words: list[tuple[str, int]], index: int, line: str, context: Context

@@ -44,20 +44,31 @@ class Store:
     """One switch's configuration. Safe to use from several threads and processes: the world's lock orders writers."""
 
     def __init__(
-        self, world: World, name: str, factory: Callable[[Document], Tree], clock: Callable[[], float] = time.time
+        self,
+        world: World,
+        name: str,
+        factory: Callable[[Document], Tree],
+        clock: Callable[[], float] = time.time,
+        *,
+        refusals: Callable[[Document, Tree], list[str]] = lambda document, tree: [],
+        done: Callable[[Document, list[Edit]], None] = lambda document, edits: None,
     ) -> None:
+        """``refusals(document, tree)``: why a configuration cannot be committed; ``done(document, edits)``: what else
+        a commit of these edits changes in the switch's document."""
         self.world = world
         self.name = name
         self.clock = clock
         self._factory = factory
+        self._refusals = refusals
+        self._done = done
 
     def state(self) -> Document:
         """The ``config`` document now; a trial run whose time is over is rolled back first."""
         document = self.world.read(self.name, "switches")
         config = document.get("config")
         if config is None or _trial_over(config, self.clock()) or config["powered"] != (document["power"] == "on"):
-            with self._change() as config:
-                return config
+            with self._change() as document:
+                return dict(document["config"])
         return dict(config)
 
     def tick(self) -> None:
@@ -72,10 +83,11 @@ class Store:
 
     def commit(self, who: Who, edits: list[Edit], label: str | None = None, description: str | None = None) -> None:
         """Make the edits take effect and confirm a trial run, if there is one. StoreError: the label is taken."""
-        with self._change() as config:
+        with self._change() as document:
+            config = document["config"]
             confirmed = config["trial"] is not None
             config["trial"] = None
-            self._take_effect(config, who, edits, (label, description), confirmed)
+            self._take_effect(document, who, edits, (label, description), confirmed)
 
     def commit_trial(
         self, who: Who, edits: list[Edit], seconds: int, label: str | None = None, persist: str | None = None
@@ -84,9 +96,10 @@ class Store:
 
         ``persist``: the trial outlives the session that began it.
         """
-        with self._change() as config:
+        with self._change() as document:
+            config = document["config"]
             before = config["trial"]["before"] if config["trial"] else config["running"]
-            self._take_effect(config, who, edits, (label, None), False)
+            self._take_effect(document, who, edits, (label, None), False)
             config["trial"] = {
                 "before": before,
                 "deadline": self.clock() + seconds,
@@ -96,7 +109,8 @@ class Store:
 
     def abort_trial(self) -> None:
         """Back to what ran before the trial. StoreError: there is none."""
-        with self._change() as config:
+        with self._change() as document:
+            config = document["config"]
             if config["trial"] is None:
                 raise StoreError("No trial configuration exists.")
             self._roll_back(config)
@@ -105,32 +119,36 @@ class Store:
         """A session is gone, and its trial run with it, unless that persists."""
         trial = self.state()["trial"]
         if trial and trial["session"] == session and trial["persist"] is None:
-            with self._change() as config:
-                self._roll_back(config)
+            with self._change() as document:
+                self._roll_back(document["config"])
 
     def roll_back_to(self, who: Who, commit_id: int) -> None:
         """Make the configuration of an earlier commit run again; that is a commit of its own. StoreError: no such."""
-        with self._change() as config:
+        with self._change() as document:
+            config = document["config"]
             point = next((point for point in config["commits"] if point["id"] == commit_id), None)
             if point is None:
                 raise StoreError("The configuration rollback point does not exist.")
+            _unlocked(document, who)
             config["trial"] = None
             config["running"] = point["tree"]
             self._point(config, who, (None, None), "ROLLBACK")
 
     def save(self, user: str) -> None:
-        with self._change() as config:
+        with self._change() as document:
+            config = document["config"]
             config["saved"] = config["running"]
             config["saved_at"] = {"time": self.clock(), "user": user}
 
     def reboot(self) -> None:
         """The device starts again from what was saved."""
-        with self._change() as config:
+        with self._change() as document:
+            config = document["config"]
             self._boot(config)
 
     @contextmanager
     def _change(self) -> Iterator[Document]:
-        """The ``config`` document, brought up to date, under the world's lock."""
+        """The switch's document, its ``config`` brought up to date, under the world's lock."""
         with self.world.update(self.name, "switches") as document:
             config = document.get("config")
             if config is None:
@@ -141,7 +159,7 @@ class Store:
             if powered and not config["powered"]:
                 self._boot(config)
             config["powered"] = powered
-            yield config
+            yield document
 
     def _first(self, document: Document) -> Document:
         tree = self._factory(document).to_json()
@@ -169,10 +187,16 @@ class Store:
         self._point(config, Who("", "", ""), (None, None), "ROLLBACK")
 
     def _take_effect(
-        self, config: Document, who: Who, edits: list[Edit], words: tuple[str | None, str | None], always: bool
+        self, document: Document, who: Who, edits: list[Edit], words: tuple[str | None, str | None], always: bool
     ) -> None:
+        config = document["config"]
         before = Tree.from_json(config["running"])
         after = before.after(edits)
+        _unlocked(document, who)
+        refused = self._refusals(document, after)
+        if refused:
+            raise StoreError(refused[0])
+        self._done(document, edits)
         label = words[0]
         if label is not None and any(point["label"] == label for point in config["commits"]):
             raise StoreError("The label already exists.")
@@ -198,3 +222,11 @@ class Store:
 
 def _trial_over(config: Document, now: float) -> bool:
     return config["trial"] is not None and now >= config["trial"]["deadline"]
+
+
+def _unlocked(document: Document, who: Who) -> None:
+    """[CR] configuration exclusive: "other users can view, save, and maintain configurations, but cannot deliver
+    configurations". StoreError: another session has them to itself."""
+    lock = document.get("config_lock")
+    if lock and (lock["user"], lock.get("session")) != (who.user, who.session):
+        raise StoreError(f"The configuration is locked by user {lock['user']}.")

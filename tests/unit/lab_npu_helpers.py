@@ -170,5 +170,5 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     world = World(folder / "world")
     world.create(*build_site(Plan()))
     made = Site(world)
-    monkeypatch.setattr(wires, "_running_state", made.port_state)
+    monkeypatch.setattr(wires.roce, "port_state", made.port_state)
     return made

@@ -43,7 +43,7 @@ def test_one_flow_moves_its_packets_and_nothing_else(site: Site) -> None:
     assert "roce_new_pkt_rty_num" not in sent
     assert counters(site, "node3/NPU3") == {}
     assert port(site, "400GE1/0/2:1")["rx_packets"] == port(site, "400GE1/0/6:1")["tx_packets"] == flow.packets
-    assert port(site, EGRESS) == {}
+    assert set(port(site, EGRESS).values()) == {0}
 
 
 def test_counters_add_up(site: Site) -> None:
@@ -62,7 +62,7 @@ def test_incast_on_a_lossless_fabric_pauses_and_drops_nothing(site: Site) -> Non
         assert seen["roce_rx_cnp_pkt_num"] > 0
     assert counters(site, TARGET)["roce_tx_cnp_pkt_num"] > 0
     assert port(site, EGRESS)["ecn_marked"] > 0
-    assert "drops" not in port(site, EGRESS)
+    assert port(site, EGRESS)["drops"] == 0
     assert port(site, "400GE1/0/1:1")["pfc_tx_frames"] == counters(site, "node1/NPU1")["mac_rx_pfc_pkt_num"]
     assert "mac_rx_pfc_pri4_pkt_num:" in site.get("stat", device=0).out
 

@@ -99,7 +99,7 @@ def test_errors_point_at_the_word(cli, line, column, what):
     [
         ("interface 400GE1/0/33", 10, "Wrong parameter"),
         ("interface", 9, "Incomplete command"),
-        ("dcb nonsense", 0, "Unrecognized command"),
+        ("dcb nonsense", 4, "Unrecognized command"),
         ("commit trial 30", 13, "Wrong parameter"),
         ("commit comment hello", 7, "Unrecognized command"),  # what netmiko sends; the real device refuses it too
         ("save", 0, "Unrecognized command"),
@@ -113,7 +113,7 @@ def test_errors_in_the_system_view_change_nothing(cli, line, column, what):
 
 def test_every_setting_can_be_set_and_undone(cli, switch):
     """Also those that later slices add: a setting whose undo does not undo is a bug."""
-    values = {"<sysname>": "x", "<description>": "some text", "<mtu>": "9216"}
+    values = {"<sysname>": "x", "<description>": "some text", "<mtu>": "9216", "<frame>": "9000"}
     for setting in SETTINGS:
         view = {"interface": "interface 400GE1/0/1:1", "management": "interface MEth0/0/0"}.get(setting.kinds[0])
         enter(cli, "system-view", *([view] if view else []))
