@@ -3,3 +3,7 @@
 ``python -m lab.switch --state DIR`` runs it in the foreground. The configuration as committed lives in the world
 (``switches/<name>.json``, key ``config``), so that what other devices see can follow from it.
 """
+
+from lab.switch.person import RefusedLine, human
+
+__all__ = ["RefusedLine", "human"]

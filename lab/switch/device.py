@@ -13,7 +13,7 @@ from lab.switch import roce
 from lab.switch.config import SYSTEM, Edit, Tree
 from lab.switch.grammar import Context
 from lab.switch.roce_settings import has_headroom
-from lab.switch.store import Store
+from lab.switch.store import Store, Who
 from lab.world import World
 
 Document = Mapping[str, Any]
@@ -43,6 +43,7 @@ class Device:
         self.clock = clock
         self.store = Store(world, name, factory, clock, refusals=roce.refusals, done=roce.reenabled)
         self.reboot_requested = threading.Event()
+        self.sessions: dict[str, tuple[Who, float]] = {}  # terminals: who, since when
         self._alarms: dict[str, Alarm] = {}
         self._sequence = 0
         self._guard = threading.Lock()

@@ -223,7 +223,7 @@ def interface_brief(device: Device) -> str:
     document, running = device.read(), device.store.running()
     rows = []
     for name in interfaces(document):
-        physical, protocol = _status(document, running, name)
+        physical, protocol = port_status(document, running, name)
         rows.append(f"{name:<25}{physical:<9}{protocol:<10}{'0%':>5}{'0%':>7}{0:>11}{0:>11}")
     return "\n".join([legend, *head, *rows])
 
@@ -234,7 +234,7 @@ def interface_description(device: Device) -> str:
     head = "Interface                     PHY     Protocol Description"
     rows = []
     for name in interfaces(document):
-        physical, protocol = _status(document, running, name)
+        physical, protocol = port_status(document, running, name)
         text = (running.get((f"interface {name}",), "description") or "").partition(" ")[2]
         rows.append(f"{name:<30}{physical:<8}{protocol:<9}{text}".rstrip())
     return "\n".join([f"{INTERFACE_LEGEND}\n(ms): MACsec down\n(ed): error down", head, *rows])
@@ -249,7 +249,7 @@ def lldp_brief(device: Device) -> str:
     for name in ports(document):
         port = link(document, name) or {}
         neighbor = port.get("neighbor")
-        if neighbor and _status(document, running, name)[0] == "up":
+        if neighbor and port_status(document, running, name)[0] == "up":
             rows.append(f"{name:<23}{LLDP_EXPIRY_SECONDS:>6}           {neighbor['interface']:<19}{neighbor['device']}")
     head = "Local Interface         Exptime(s) Neighbor Interface      Neighbor Device"
     return "\n".join([head, "-" * 74, *rows])
@@ -368,7 +368,7 @@ FILTERS: dict[str, Callable[[list[str], re.Pattern[str]], list[str]]] = {
 }
 
 
-def _status(document: Mapping[str, Any], running: Tree, name: str) -> tuple[str, str]:
+def port_status(document: Mapping[str, Any], running: Tree, name: str) -> tuple[str, str]:
     """(physical, protocol) as the tables print it."""
     if name == "NULL0":
         return "up", "up(s)"

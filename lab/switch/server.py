@@ -179,12 +179,15 @@ class Terminal:
     def run(self) -> None:
         """Until the operator quits or hangs up."""
         self._channel.settimeout(IDLE_SECONDS)
+        device, who = self._cli.device, self._cli.who
+        device.sessions[who.session] = (who, device.clock())
         try:
             self._write(self._banner + "\n")
             while not self._cli.closed:
                 self._write(self._cli.prompt)
                 self._show(self._cli.enter(self._line()))
         finally:
+            device.sessions.pop(who.session, None)
             self._cli.end()
         if self._cli.reboot:
             self._cli.device.reboot_requested.set()
