@@ -50,11 +50,12 @@ class Observed:
 
 @dataclass(frozen=True)
 class Contract:
-    """The contract as data. ``clauses`` in the tender's order; ``profiles`` and ``bios_vendors`` as in their files."""
+    """The contract as data. ``clauses`` in the tender's order; the others as in their files."""
 
     clauses: list[Document]
     profiles: dict[str, Document]
     bios_vendors: Document
+    switches: Document
 
     def checks(self) -> Iterator[tuple[Document, Document]]:
         """``(clause, check)`` of every check, in order."""
@@ -95,7 +96,9 @@ def load(directory: Path = DIRECTORY) -> Contract:
         profiles[profile["id"]] = profile
     bios_vendors = _read(directory / "bios_vendors.yml")
     validate(bios_vendors, "bios_vendors")
-    contract = Contract(clauses, profiles, bios_vendors)
+    switches = _read(directory / "switches.yml")
+    validate(switches, "switches")
+    contract = Contract(clauses, profiles, bios_vendors, switches)
     _check_names(contract)
     return contract
 

@@ -7,6 +7,7 @@ cannot be opened). Values are turned into plain JSON types, since Ansible's own 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
@@ -75,6 +76,8 @@ def inventory_of(
     value: Callable[[str, str], Any],
     expect: Any = None,
     waivers: Any = None,
+    *,
+    fabric: Document | None = None,
 ) -> Document:
     """run.json's ``inventory``.
 
@@ -82,6 +85,7 @@ def inventory_of(
     :param value: ``value(host, variable)`` gives a host's variable, None where it has none.
     :param expect: ``site_expect``; each host's ``asset_serial`` is added under ``hosts``, what stands there wins.
     :param waivers: ``site_waivers``.
+    :param fabric: the fabric plan, whose ports and pairs of nodes are subjects as well; None where there is none.
     """
     servers = [str(name) for name in groups.get(SERVERS, [])]
     switches = [str(name) for name in groups.get(SWITCHES, [])]
@@ -108,11 +112,29 @@ def inventory_of(
             "face": _text(value(name, "rack_face")),
         }
     return {
-        "subjects": {"bmc": servers, "node": servers, "switch": switches, "site": [site]},
+        "subjects": {
+            "bmc": servers,
+            "node": servers,
+            "switch": switches,
+            "site": [site],
+            **_fabric_subjects(site, fabric),
+        },
         "profiles": profiles,
         "expect": {**given, "hosts": {**per_host, **hosts}},
         "waivers": plain(waivers) if isinstance(waivers, list | tuple) else [],
         "devices": devices,
+    }
+
+
+def _fabric_subjects(site: str, fabric: Document | None) -> dict[str, list[str]]:
+    """Both ends of every planned link, every pair of nodes in the plan's order, and the cluster."""
+    if fabric is None:
+        return {}
+    return {
+        "npu": [port["id"] for port in fabric["ports"]],
+        "port": [f"{port['switch']}/{port['switch_port']}" for port in fabric["ports"]],
+        "node_pair": [f"{first}-{second}" for first, second in itertools.combinations(fabric["nodes"], 2)],
+        "cluster": [site],
     }
 
 

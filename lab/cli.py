@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab import faults, power, status
 from lab.nodes.containers import Nodes
+from lab.nodes.disk import Disk
 from lab.nodes.podman import Podman
 from lab.state import DEFAULT_SITE, LabError, State, state_directory
 from lab.supervise import Supervisor, marked_environment
@@ -157,7 +158,7 @@ def _run(options: argparse.Namespace, state: State) -> int:
         return 0 if seen["up"] else 1
     if options.command == "logs":
         return _logs(state, Nodes(state, settings, Podman()), options)
-    engine = faults.Engine(state.world)
+    engine = faults.Engine(state.world, files=Disk(settings.site))
     if options.command == "break":
         print("\n".join(engine.plant(options.subject, options.fault)))
         _settle(state)
@@ -193,7 +194,7 @@ def _heal(engine: faults.Engine, options: argparse.Namespace) -> list[str]:
 def _faults(as_json: bool) -> int:
     catalogue = faults.load()
     if as_json:
-        keys = ("kind", "does", "clause", "check", "verdict", "scope")
+        keys = ("kind", "does", "clause", "check", "verdict", "scope", "names")
         rows = {name: {key: getattr(fault, key) for key in keys} for name, fault in catalogue.items()}
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0

@@ -13,7 +13,7 @@ from typing import Any
 Document = dict[str, Any]
 
 # Raised whenever a key is added that the simulators rely on: a world of another shape is made anew by "up".
-SHAPE = 5
+SHAPE = 6
 NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
 
 
@@ -320,6 +320,7 @@ def build_switch(plan: Plan) -> Document:
             {"slot": f"FAN{i}", "present": True, "health": "OK", "rpm": 10500, "max_rpm": 25000} for i in range(1, 7)
         ],
         "ports": _switch_ports(plan.nodes),
+        "config_lock": None,  # who has the configuration to himself, and what he typed and did not commit
         "faults": {},
     }
 

@@ -63,11 +63,11 @@ options:
   skew_seconds:
     description: How much later than this node another one may start, in seconds.
     type: float
-    default: 30
+    default: 20
   step_seconds:
     description: Time in seconds for one direction of one pair of nodes.
     type: float
-    default: 60
+    default: 30
   straggler_seconds:
     description: Time in seconds that the other ports of a step have once the first one is through.
     type: float
@@ -151,8 +151,8 @@ def main():
             "hbm_idle_percent": {"type": "float", "default": 15},
             "tool": {"type": "str", "default": "hccn_tool"},
             "npu_smi": {"type": "str", "default": "npu-smi"},
-            "skew_seconds": {"type": "float", "default": 30},
-            "step_seconds": {"type": "float", "default": 60},
+            "skew_seconds": {"type": "float", "default": 20},
+            "step_seconds": {"type": "float", "default": 30},
             "straggler_seconds": {"type": "float", "default": 15},
             "probe_seconds": {"type": "float", "default": 60},
             "small_packets": {"type": "str", "choices": ["always", "after_loss"], "default": "always"},

@@ -18,7 +18,8 @@ description:
     unless O(takeover) is set. Configuration that the plan does not speak of is never touched.
   - A switch that is dead, refuses the login or speaks an unknown command line is an observation with notes that say
     why. The module fails only when its options are wrong, or when it was to configure the switch and could not.
-  - Huawei CE (VRP8, YunShan) is configured. H3C Comware and SONiC are compared, and their lines are shown.
+  - Huawei CE (VRP8, YunShan) has a candidate and a trial. H3C Comware and SONiC have none; there each line is taken
+    back when one of them fails.
   - Runs on the controller (delegate it to localhost) and needs netmiko there.
 options:
   subject:
@@ -121,7 +122,7 @@ observations:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.npuforge.switch.roce.driver import part_of
+from ansible.module_utils.npuforge.fabric.plan import switch_part
 from ansible.module_utils.npuforge.switch.roce.run import Request, run
 from ansible.module_utils.npuforge.switch.session import Target
 
@@ -176,7 +177,7 @@ def main():
     request = Request(
         subject=options["subject"],
         os=options["os"],
-        part=part_of(options["plan"], options["subject"]),
+        part=switch_part(options["plan"], options["subject"]),
         commit=options["subject"] in options["commit_to"],
         takeover=options["takeover"],
         check=module.check_mode,

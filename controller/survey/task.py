@@ -31,7 +31,7 @@ def site_task(variables: dict[str, Any], here: Callable[[str], Any], options: di
     run_dir = options["run_dir"] or facts.get("npuforge_run_dir")
     secrets = secrets_of([hostvars[host] for host in hostvars]) if run_dir else ()
     return SiteTask(
-        base=_inventory_directory(here),
+        base=inventory_directory(here),
         site=here("site_name"),
         language=options["language"] or here("site_report_language") or "zh",
         provenance="simulated" if here("site_provenance") == "simulated" else "hardware",
@@ -39,7 +39,7 @@ def site_task(variables: dict[str, Any], here: Callable[[str], Any], options: di
     )
 
 
-def _inventory_directory(here: Callable[[str], Any]) -> Path:
+def inventory_directory(here: Callable[[str], Any]) -> Path:
     """The folder of the inventory; an implicit localhost has no ``inventory_dir``, but the sources are known."""
     directory = here("inventory_dir")
     if directory:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ for path in (str(ROOT), str(ROOT / "plugins" / "module_utils")):
     if path not in sys.path:
         sys.path.insert(0, path)
 
+from npuforge.fabric.refuse import PlanError  # noqa: E402 - only after sys.path is set
+
 from controller import evidence, playbook  # noqa: E402 - only after sys.path is set
+from controller.fabric import source  # noqa: E402 - only after sys.path is set
+from controller.survey.task import inventory_directory  # noqa: E402 - only after sys.path is set
 
 
 class ActionModule(ActionBase):
@@ -53,7 +58,12 @@ class ActionModule(ActionBase):
         if not site:
             raise AnsibleActionFail("the inventory gives no site_name, so there is no place for the evidence")
         inventory = playbook.inventory_of(
-            str(site), variables["groups"], of_host, here("site_expect"), here("site_waivers")
+            str(site),
+            variables["groups"],
+            of_host,
+            here("site_expect"),
+            here("site_waivers"),
+            fabric=self._fabric(variables, here, of_host),
         )
         wanted = options["run"] or here("npuforge_run") or os.environ.get("NPUFORGE_RUN_ID")
         try:
@@ -78,3 +88,18 @@ class ActionModule(ActionBase):
             ansible_facts={"npuforge_run_dir": str(folder.path)},
         )
         return result
+
+    def _fabric(
+        self, variables: dict[str, Any], here: Callable[[str], Any], of_host: Callable[[str, str], Any]
+    ) -> dict[str, Any] | None:
+        """The fabric plan, whose ports are subjects; a plan that contradicts itself is the fabric stage's to refuse."""
+        if here("site_fabric") is None:
+            return None
+        try:
+            return source.plan_of(inventory_directory(here), variables["groups"], of_host, here)
+        except PlanError as error:
+            first = error.problems[0]
+            self._display.warning(
+                f"no fabric plan, {len(error.problems)} problems, the first: {first['where']}: {first['problem']}"
+            )
+            return None

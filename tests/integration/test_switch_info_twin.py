@@ -30,7 +30,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "Planted-Secret-4711"
 
 
-SWITCH_FAULTS = {name: fault for name, fault in faults.load().items() if fault.kind == "switches"}
+SWITCH_FAULTS = {
+    name: fault
+    for name, fault in faults.load().items()
+    if fault.kind == "switches" and fault.clause.startswith("4.1.1-")
+}
 
 
 @dataclass(frozen=True)

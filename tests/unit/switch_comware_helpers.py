@@ -205,7 +205,8 @@ def display(switch: Switch, direct: bool = True, extra: dict[str, str | None] | 
         )
         neighbors.append(
             f"LLDP neighbor-information of port 7[{name}]:\nLLDP agent nearest-bridge:\n LLDP neighbor index : 1\n"
-            f" Chassis ID          : 0011-2233-4455\n Port ID             : NPU1\n System name         : node1\n"
+            f" Chassis ID          : 0011-2233-4455\n Port ID             : NPU{name[-1]}\n"
+            " System name         : node1\n"
         )
     table = "dscp-lp" if direct else "dscp-dot1p"
     names = ("dscp-lp", "dscp-dot1p", "dot1p-lp")

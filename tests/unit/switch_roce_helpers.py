@@ -142,7 +142,8 @@ class Device:
         self.before_trial: Config | None = None
         self.refuses = self.hangs_up = self.asks = "(?!)"
         self.one_by_one = one_by_one  # tables only port by port
-        self.shown_off = ()  # ports where PFC is configured but not in effect
+        self.hides: tuple[str, ...] = ()  # commands that this model does not have
+        self.shown_off: tuple[str, ...] = ()  # ports where PFC is configured but not in effect
         self.locked_by = ""
         self.turned_off: tuple[str, ...] = ()
         self.neighbors = {port: (f"node{1 + i // 2}", f"NPU{1 + i % 2}") for i, port in enumerate(PORTS)}

@@ -45,7 +45,7 @@ def display(device: Device, command: str) -> str:
         base = {"display qos configuration": "display qos configuration interface"}.get(base, base)
     elif device.one_by_one and command.startswith(("display dcb pfc ", "display qos", "display interface tr")):
         return UNKNOWN
-    screen = SCREENS.get(base)
+    screen = None if base in device.hides else SCREENS.get(base)
     return screen(device, ports) if screen else UNKNOWN
 
 

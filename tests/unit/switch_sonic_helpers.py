@@ -221,8 +221,8 @@ def display(switch: Switch, extra: dict[str, str | None] | None = None) -> dict[
                 applied[f"BUFFER_PG_TABLE:{port}:{priority}"] = {"type": "hash", "value": {"profile": profile}}
     commands: dict[str, str | None] = {
         "show version": VERSION,
-        RUNNING: json.dumps({name: tables.get(name) for name in RUNNING_TABLES}, indent=2),
-        SAVED: json.dumps({name: switch.saved.get(name) for name in RUNNING_TABLES}, indent=2),
+        RUNNING: json.dumps(filtered(tables), indent=2),
+        SAVED: json.dumps(filtered(switch.saved), indent=2),
         "sonic-db-dump -n APPL_DB -y -k 'BUFFER_P*'": json.dumps(applied, indent=2),
         **_pfc(switch, enabled),
         **_drops(ports),
@@ -284,14 +284,17 @@ def _links(ports: list[str]) -> dict[str, str | None]:
     }
 
 
-RUNNING_TABLES = (
-    "DEVICE_METADATA", "PORT", "DSCP_TO_TC_MAP", "TC_TO_PRIORITY_GROUP_MAP", "TC_TO_QUEUE_MAP",
-    "MAP_PFC_PRIORITY_TO_QUEUE", "PORT_QOS_MAP", "WRED_PROFILE", "QUEUE", "BUFFER_PG", "BUFFER_PROFILE", "PFC_WD",
-    "CABLE_LENGTH",
-)  # fmt: skip
-_JQ = "jq '{" + ",".join(RUNNING_TABLES) + "}'"
+_JQ = "jq 'with_entries(select(.key|test(\"_MAP$|^WRED|QUEUE$|^BUFFER_P|^PFC_WD$|^CABLE|^PORT$|METADATA$\")))'"
 RUNNING = f"sonic-cfggen -d --print-data | {_JQ}"
 SAVED = f"{_JQ} /etc/sonic/config_db.json"
+
+
+def filtered(tables: Tables) -> Tables:
+    """What that filter lets through (jq's ``test`` is a search)."""
+    pattern = _JQ.split('"')[1]
+    return {name: rows for name, rows in tables.items() if re.search(pattern, name)}
+
+
 VERSION = """
 SONiC Software Version: SONiC.202311.100
 SONiC OS Version: 11

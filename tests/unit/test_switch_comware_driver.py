@@ -10,6 +10,7 @@ import switch_comware_helpers as sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from npuforge.switch.roce import comware_config as config
+from npuforge.switch.roce.ce_config import mask
 from npuforge.switch.roce.comware_apply import policy
 from npuforge.switch.roce.comware_driver import ComwareDriver
 from npuforge.switch.roce.model import Differences, Found
@@ -109,6 +110,8 @@ def test_found_says_what_is_there() -> None:
 def test_a_switch_that_maps_in_two_steps() -> None:
     switch = Switch()
     switch.views["qos map-table dscp-dot1p"] = ["import 33 export 1"]
+    switch.views[VIEW].append("qos trust dscp")
+    assert read(switch, direct=False).ports[PORT].domain == "dscp-dot1p"
     assert "leaf1: DSCP 33 becomes 1 in map dscp-dot1p, planned 4" in told(switch, direct=False).sentences()
     steps = DRIVER.steps(part(), read(switch, direct=False), takeover=True)
     switch.enter_all(steps.lines())
@@ -139,18 +142,24 @@ def test_what_people_configured_stays_unless_asked(human: str, conflict: str) ->
     steps = DRIVER.steps(part(), read(switch))
     assert steps.conflicts == [conflict]
     assert kept.enter_all(steps.lines()) == []
-    if "no-drop" in human:
-        assert "priority-flow-control no-drop dot1p 3,4" in kept.views[VIEW]
-        assert f"{PORT}: lossless priorities are 3, 4, planned 4" in told(kept).sentences()
-    else:
-        assert human in kept.views[VIEW]
+    assert kept.views[VIEW] == switch.views[VIEW], "the port is left alone as a whole"
+    assert "qos trust dscp" in kept.views[f"interface {PORTS[1]}"], "the other port is not"
     assert DRIVER.steps(part(), read(kept)).lines() == [], "what is not taken over is not tried again"
+    assert told(kept).sentences() != []
     taken = DRIVER.steps(part(), read(switch), takeover=True)
     assert taken.conflicts == [conflict]
     switch.enter_all(taken.lines())
     assert human not in switch.views[VIEW]
     assert told(switch).sentences() == []
     assert DRIVER.steps(part(), read(switch)).conflicts == []
+
+
+def test_a_priority_map_of_people_leaves_all_ports_alone() -> None:
+    switch = Switch()
+    switch.views["qos map-table dscp-lp"] = ["import 33 export 1"]
+    steps = DRIVER.steps(part(), read(switch))
+    assert steps.conflicts == ["map dscp-lp: 33 becomes 1, planned 4"]
+    assert not any("interface" in line or "import" in line for line in steps.lines())
 
 
 def test_a_wred_table_that_agrees_is_left_in_peace() -> None:
@@ -238,6 +247,15 @@ def test_the_diff_shows_no_secret() -> None:
     assert "TESTHASH" not in steps.before + steps.after
     assert " qos trust dscp" in steps.after
     assert " qos trust dscp" not in steps.before
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["password hash $h$6$QQQQ", "password simple QQQQ", "password cipher $c$3$QQQQ", "snmp-agent community read QQQQ"],
+)
+def test_secrets_of_comware_are_masked(line: str) -> None:
+    assert "QQQQ" not in mask(line)
+    assert mask(line).endswith(" ******")
 
 
 HUMAN = [

@@ -34,7 +34,7 @@ XGE1/0/2         Off   Off               0   0          0          0          0
 def capture(name: str) -> str:
     path = CAPTURES / name
     if not path.is_file():
-        pytest.skip(f"shared fixtures are not beside this checkout ({name})")
+        pytest.skip("shared fixtures are not beside this checkout")
     return path.read_text(encoding="utf-8")
 
 

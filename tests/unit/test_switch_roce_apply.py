@@ -271,6 +271,19 @@ def test_a_switch_that_answers_only_port_by_port() -> None:
     assert apply(device).changed is False
 
 
+def test_what_is_configured_but_not_shown_in_effect_is_unknown() -> None:
+    device = Device()
+    device.hides = ("display dcb", "display dcb pfc buffer", "display dcb pfc deadlock trigger status")
+    compared = facts(apply(device, commit=False), f"sw1/{P0}")
+    assert compared["pfc_differences"] == [f"{P0}: PFC is off, planned on for priority 4"]
+    result = apply(device)
+    assert (result.changed, result.failed) == (True, False)
+    port = facts(result, f"sw1/{P0}")
+    assert (port["pfc_differences"], port["buffer_differences"], port["pfc_turned_off"]) == (None, None, None)
+    assert (port["trust_differences"], port["ecn_differences"]) == ([], [])
+    assert {note["where"] for note in facts(result)["notes"]} == set(device.hides)
+
+
 @pytest.mark.parametrize("trouble", ["reachable", "wrong_model"])
 def test_a_switch_that_is_not_there_or_is_another_make(trouble: str) -> None:
     device = Device()

@@ -85,6 +85,9 @@ def test_families_without_pool_set_xon_and_xoff_as_a_pair() -> None:
     lines = planned(made, headroom_pool_kib=None, dscp_mapping=False, buffer={"form": "dynamic", "xoff": 6})
     assert not any("headroom-pool" in line or "dscp-mapping" in line or "hdrm" in line for line in lines)
     assert lines.count(" dcb pfc buffer 4 xon dynamic 3 xoff dynamic 6") == 4
+    told = {"form": "dynamic", "xoff": 6, "xon": 4}
+    lines = planned(made, headroom_pool_kib=None, dscp_mapping=False, buffer=told)
+    assert lines.count(" dcb pfc buffer 4 xon dynamic 4 xoff dynamic 6") == 4
     static = {"form": "static", "xoff": None, "xoff_bytes": 128000, "headroom_bytes": None}
     lines = planned(made, headroom_pool_kib=None, dscp_mapping=False, buffer=static)
     assert lines.count(" dcb pfc buffer 4 xon static 100 kbytes xoff static 125 kbytes") == 4

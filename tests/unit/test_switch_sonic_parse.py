@@ -20,7 +20,7 @@ CAPTURES = Path(os.environ.get("NPUFORGE_SHARED", ROOT.parent / "shared")) / "fi
 def capture(name: str) -> str:
     path = CAPTURES / name
     if not path.is_file():
-        pytest.skip(f"shared fixtures are not beside this checkout ({name})")
+        pytest.skip("shared fixtures are not beside this checkout")
     text = path.read_text(encoding="utf-8")
     return text[text.index("\n") + 1 :] if text.startswith("#") else text
 

@@ -126,8 +126,8 @@ def _measure(
             half["problem"] = reason
             return None
         if BANDWIDTH in options.do:
-            steps = schedule.part_of(schedule.steps(plan, options.nodes), node)
-            half["steps"] = [step.number for step in steps]
+            steps = schedule.steps(plan, options.nodes)
+            half["steps"] = [step.number for step in schedule.part_of(steps, node)]
             half.update(bench.steps(steps, node, mine))
         if REACHABILITY in options.do:
             found = _probe(plan, node, bench, options)

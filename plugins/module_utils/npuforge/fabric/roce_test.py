@@ -1,8 +1,8 @@
 """One node's part of the bandwidth test: receivers and senders of ``hccn_tool -roce_test`` for all its ports at a time.
 
-The nodes do not talk to each other: a sender calls again until the receiver listens, a receiver waits. Each step has a
-time by which it must be over (counted from the node's own start, so that a step that hangs delays nobody twice); once
-one port of a step is through, the others have little time left and one that hangs is named.
+The nodes do not talk to each other: a sender calls again until the receiver listens, a receiver waits, for as long as
+the steps before may have kept the other node. Once one port of a step is through, the others have little time left and
+one that hangs is named.
 
 What is killed does not stop on the device: ``-roce_test reset`` does. It is sent to every used device before the first
 test, after each call that did not end by itself, and always at the end, also when the run is stopped by a signal.
@@ -18,7 +18,7 @@ from typing import Any, Callable, Iterable, NamedTuple, Sequence
 
 from ..common import Document
 from . import counters, roce_parse
-from .schedule import Flow, Port, Step
+from .schedule import Flow, Port, Step, part_of
 from .tool import Answer, Tool
 
 SEND, RECEIVE = "send", "receive"
@@ -33,8 +33,8 @@ class Limits(NamedTuple):
     ports of a step once the first is through. ``absent``: for a peer of which no port answered in the step before.
     ``head_start``: by which a sender lets the receiver go first."""
 
-    skew: float = 30.0
-    step: float = 60.0
+    skew: float = 20.0
+    step: float = 30.0
     straggler: float = 15.0
     absent: float = 5.0
     head_start: float = 0.3
@@ -126,31 +126,37 @@ class Bench:
 
         return dict(zip([port.id for port in ports], self.tool.spread(one, ports)))
 
-    def steps(self, steps: Sequence[Step], node: str, ports: Sequence[Port]) -> Document:
-        """The node's part of all ``steps``: ``{flows: [Document], counters: [{port: counters}]}``.
+    def steps(self, schedule: Sequence[Step], node: str, ports: Sequence[Port]) -> Document:
+        """The node's part of the whole ``schedule``: ``{flows: [Document], counters: [{port: counters}]}``.
 
         ``counters`` has one entry more than there are steps: before the first, and after each.
         """
-        began = time.monotonic()
         seen = [self.count(ports)]
         flows: list[Document] = []
         silent: set[str] = set()  # peers of which no port answered
+        met = -1  # the step in which this node last had to do with another: everybody was there or beyond
+        steps = part_of(schedule, node)
         self._awaited = {(flow.target.id, flow.source.address): flow for step in steps for flow in step.flows}
         for step in steps:
             role = SEND if step.source == node else RECEIVE
             peer = step.target if role == SEND else step.source
-            deadline = began + self.limits.skew + (step.number + 1) * self.limits.step
-            if peer in silent:
-                deadline = min(deadline, time.monotonic() + self.limits.absent)
-            clock = _Clock(deadline, self.limits.straggler)
+            patience = self.limits.absent if peer in silent else self._patience(part_of(schedule, peer), met, step)
+            clock = _Clock(time.monotonic() + patience, self.limits.straggler)
             done = self._step(step, role, clock)
             if clock.contact:
                 silent.discard(peer)
+                met = step.number
             elif step.flows:
                 silent.add(peer)
             flows += done
             seen.append(self.count(ports))
         return {"flows": flows, "counters": seen}
+
+    def _patience(self, peers: Sequence[Step], met: int, step: Step) -> float:
+        """How long a peer (whose steps are ``peers``) may keep this node waiting: for each of its steps since ``met``
+        and before this one it may have to wait for a third node, and at the beginning it may start late."""
+        before = {other.number for other in peers if met < other.number < step.number}
+        return self.limits.step * (1 + len(before)) + (self.limits.skew if met < 0 else 0.0)
 
     def _step(self, step: Step, role: str, clock: _Clock) -> list[Document]:
         if not step.flows:

@@ -233,18 +233,22 @@ class Drop(NamedTuple):
 def parse_drop_profiles(text: str | None) -> dict[str, Drop] | None:
     """``display drop-profile``. An ECN row at its default (100 % everywhere) means that none is set."""
     found: dict[str, dict[str, DropProfile]] = {}
-    colours: dict[str, DropProfile] | None = None
+    profile: str | None = None
+    colours: dict[str, DropProfile] = {}
     for line in parse.clean(text).split("\n"):
         match = re.match(r"^Drop-profile\[\d+\]\s*:\s*(\S+)\s*$", line)
         if match:
-            colours = found.setdefault(match.group(1), {})
+            profile, colours = match.group(1), {}
             continue
+        if _RULE.match(line) and profile is not None and colours:
+            found[profile], colours = colours, {}
         match = re.match(
-            r"^(Green|Yellow|Red|ECN)\s+(Buffer-size|Percentage)\s+(\d{1,9})\s+(\d{1,9})\s+(Bytes|Cells?|%)\s+(\d{1,3})\s*$",
+            r"^(Green|Yellow|Red|ECN)\s+(Buffer-size|Percentage)\s+(\d{1,9})\s+(\d{1,9})\s+"
+            r"(Bytes|Cells?|%)\s+(\d{1,3})\s*$",
             line,
             re.IGNORECASE,
         )
-        if match and colours is not None:
+        if match:
             unit = {"bytes": "bytes", "%": "percentage"}.get(match.group(5).lower(), "cells")
             low, high, percentage = (int(match.group(index)) for index in (3, 4, 6))
             colours[match.group(1).lower()] = DropProfile(low, high, percentage, unit)

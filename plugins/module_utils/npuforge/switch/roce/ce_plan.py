@@ -61,15 +61,16 @@ class Wanted:
     def buffer_lines(self, pair: bool) -> list[str]:
         """The thresholds of the lossless queue. ``pair``: the model sets xon with xoff and has no headroom per queue.
 
-        The plan has no xon. The pair's xon follows the manual: half the alpha (its example), four fifths of a size (its
+        Without a planned xon the pair's follows the manual: half the alpha (its example), four fifths of a size (its
         default, 100 of 125 KiB).
         """
-        queue = self.queue
+        queue, xon = self.queue, self.buffer.get("xon")
         if pair and self.buffer.get("form") == "static":
             size = int(self.buffer["xoff_bytes"]) // 1024
-            return [f"dcb pfc buffer {queue} xon static {max(1, size * 4 // 5)} kbytes xoff {self.xoff()}"]
+            return [f"dcb pfc buffer {queue} xon static {xon or max(1, size * 4 // 5)} kbytes xoff {self.xoff()}"]
         if pair:
-            return [f"dcb pfc buffer {queue} xon dynamic {int(self.buffer['xoff']) // 2} xoff {self.xoff()}"]
+            alpha = int(self.buffer["xoff"]) // 2 if xon is None else xon
+            return [f"dcb pfc buffer {queue} xon dynamic {alpha} xoff {self.xoff()}"]
         lines = [f"dcb pfc buffer {queue} xoff {self.xoff()}"]
         if self.buffer.get("headroom_bytes"):
             lines.append(f"dcb pfc buffer {queue} hdrm {int(self.buffer['headroom_bytes']) // 1024} kbytes")

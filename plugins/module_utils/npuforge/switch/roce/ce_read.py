@@ -18,7 +18,6 @@ OS = "huawei_vrpv8"
 VERSION = "display version"
 CURRENT = "display current-configuration"
 SAVED = "display saved-configuration"
-CANDIDATE = "display configuration candidate changes"  # asked inside the system view
 LLDP = "display lldp neighbor brief"
 LLDP_LONG = "display lldp neighbor"
 BRIEF = "display interface brief"
@@ -69,6 +68,7 @@ class Configured(NamedTuple):
     tree: ce_config.Views
     profile_maximum: int | None
     xon_layout: bool | None  # the model's buffers are set as a pair of xon and xoff
+    in_effect: frozenset[str]  # commands that told what is in effect; of the others only the configuration is known
 
 
 def slots(part: Part) -> tuple[int, ...]:
@@ -140,7 +140,12 @@ def read(texts: Mapping[str, str | None], part: Part) -> Found:
     buffers = tables["display dcb pfc buffer"] or {}
     layouts = {"hdrm" in queue for queues in buffers.values() for queue in queues.values()}
     profiles = ce_parse.parse_pfc_profiles(texts.get("display dcb pfc-profile"))
-    found.own = Configured(tree, profiles.maximum if profiles else None, layouts == {False} if layouts else None)
+    found.own = Configured(
+        tree,
+        profiles.maximum if profiles else None,
+        layouts == {False} if layouts else None,
+        frozenset(command for command, rows in tables.items() if rows is not None),
+    )
     for port in found.ports.values():
         _port(found, port, part, tables)
     _links(found, part, texts, tables)
@@ -408,12 +413,7 @@ def _who(found: Found, texts: Mapping[str, str | None]) -> None:
     if owner is not None:
         told.append(f"{owner} has locked the configuration (configuration exclusive)")
     told += [f"{who} holds a lock on the configuration" for who in ce_links.parse_locks(texts.get(SESSIONS)) or []]
-    candidate = texts.get(CANDIDATE)
-    if candidate is not None and parse.rejected(candidate) is None:
-        changes = [line for line in parse.clean(candidate).split("\n") if re.match(r"^\s*[+-]", line)]
-        if changes:
-            told.append("the candidate has uncommitted changes: " + ce_config.mask("; ".join(changes[:10])))
-    if trial is None and candidate is None and owner is None:
-        found.tell("uncommitted", "the switch did not tell about trial runs and candidates")
+    if trial is None and owner is None:
+        found.tell("uncommitted", "the switch did not tell about trial runs and locks")
     else:
         found.uncommitted = told

@@ -173,7 +173,7 @@ def _port(found: Found, name: str, seen: Seen, part: Part) -> Port:
     elif tree is not None:
         port.exists = lines is not None
     if lines is not None and tree is not None:
-        _configured(port, lines, tree, part)
+        _configured(port, lines, tree, part, found.own.direct)
     row = (seen.pfc or {}).get(long)
     if row is not None:
         _pfc(port, row)
@@ -210,13 +210,13 @@ def _check_wred(found: Found, name: str, shown: dict[str, read.Wred] | None, par
         port.ecn.enabled, port.ecn.kind = row.ecn, "static" if row.ecn else None
 
 
-def _configured(port: Port, lines: list[str], tree: Views, part: Part) -> None:
+def _configured(port: Port, lines: list[str], tree: Views, part: Part, direct: bool | None) -> None:
     """What the configuration alone tells of a port."""
     want = wanted(part)
     trust = value_of(lines, "qos trust")
     word = trust.split()[2].lower() if trust else "none"
     port.trust = {"dscp": "dscp", "dot1p": "802.1p"}.get(word, word)
-    port.domain = "dscp-lp" if port.trust == "dscp" else None
+    port.domain = None if port.trust != "dscp" else "dscp-dot1p" if direct is False else "dscp-lp"
     port.flow_control = value_of(lines, "flow-control") is not None
     mode = value_of(lines, "priority-flow-control")
     port.pfc.enabled = mode is not None

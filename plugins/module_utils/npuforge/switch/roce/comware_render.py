@@ -1,7 +1,8 @@
 """Lines that make a Comware switch the plan, without replacing what people configured unless asked.
 
 A line is planned where nothing sets its setting. Where something else does, it is a conflict: told, and replaced only
-by a takeover. The exception is the list of lossless priorities, to which the planned one is added.
+by a takeover. A port with a conflict is left alone as a whole, and all ports are where a priority map has one: half of
+the settings would be worse than none.
 """
 
 from __future__ import annotations
@@ -33,14 +34,19 @@ def steps(part: Part, tree: Views | None, direct: bool | None, takeover: bool = 
             "planned".format(switch["name"], switch.get("family"))
         )
     blocks = [Block((), tuple(_system(part, tree, plan, takeover)))]
+    told = len(plan.conflicts)
     for table, entries in maps(part, direct is not False).items():
         lines = _map(table, entries, tree, plan, takeover)
         blocks.append(Block((f"qos map-table {table}",), tuple(lines)))
+    mapped = takeover or len(plan.conflicts) == told
     for name in ports_of(part):
         if view_of(tree, name) is None:
             plan.conflicts.append(f"{name}: the switch has no such port")
             continue
-        blocks.append(Block((interface_line(tree, name),), tuple(_port(part, name, tree, plan, takeover))))
+        told = len(plan.conflicts)
+        lines = _port(part, name, tree, plan, takeover)
+        if mapped and (takeover or len(plan.conflicts) == told):
+            blocks.append(Block((interface_line(tree, name),), tuple(lines)))
     plan.blocks = [block for block in blocks if block.lines]
     plan.before, plan.after = _texts(tree, plan)
     return plan
@@ -84,36 +90,24 @@ def _port(part: Part, name: str, tree: Views, plan: Steps, takeover: bool) -> li
     lines = effective(tree, name) or []
     asked = port_lines(part)
     first: list[str] = []
-    for what, undo, told, gone in (
-        ("flow-control", "undo flow-control", "802.3x flow control, which excludes PFC", "priority-flow-control"),
-        ("qos wred apply", "undo qos wred apply", "a WRED table, which excludes thresholds of the port", "qos wred"),
+    for what, told in (
+        ("flow-control", "802.3x flow control, which excludes PFC"),
+        ("qos wred apply", "a WRED table, which excludes thresholds of the port"),
     ):
         old = value_of(lines, what)
         if old is None:
             continue
         if what == "qos wred apply" and _table_agrees(part, tree, old):
-            asked = [line for line in asked if not line.startswith(gone)]
+            asked = [line for line in asked if not line.startswith("qos wred")]
             continue
         plan.conflicts.append(f"{name}: {old!r} is configured ({told})")
-        if takeover:
-            first.append(undo)
-        else:
-            asked = [line for line in asked if not line.startswith(gone)]
+        first.append(f"undo {what}")
     want = wanted(part).priority
-    others = lossless(lines)
-    index = next((place for place, line in enumerate(asked) if setting(line) == _NO_DROP), None)
-    if index is not None and others is None:
-        plan.conflicts.append(f"{name}: {value_of(lines, _NO_DROP)!r} is not understood")
-        del asked[index]
-    elif index is not None and others and set(others) - {want}:
-        plan.conflicts.append(f"{name}: lossless priorities are {_listed(others)}, planned {want}")
-        if not takeover:
-            asked[index] = f"{_NO_DROP} {_listed(sorted({*others, want}))}"
+    listed = lossless(lines)
+    if listed is None or set(listed) - {want}:
+        words = "not understood" if listed is None else ",".join(str(each) for each in listed)
+        plan.conflicts.append(f"{name}: lossless priorities are {words}, planned {want}")
     return first + _wants(lines, asked, name, plan, takeover)
-
-
-def _listed(values: list[int]) -> str:
-    return ",".join(str(value) for value in values)
 
 
 def table_lines(tree: Views, applied: str) -> list[str]:

@@ -51,21 +51,15 @@ class UnknownOs(Exception):
 
 
 def driver_for(os: str) -> Driver:
-    """The driver of a command line: ``huawei_vrpv8``.
+    """The driver of a command line, of the table in ``drivers``.
 
     :raises UnknownOs: there is none.
     """
-    if os == "huawei_vrpv8":
-        from .ce_driver import CeDriver  # noqa: PLC0415 - each make is loaded only where it is used
+    from .drivers import DRIVERS  # noqa: PLC0415 - the drivers import this module
 
-        return CeDriver()
-    raise UnknownOs(f"no driver for the command line {os!r}")
-
-
-def part_of(plan: Part, name: str) -> Part:
-    """The plan with only one switch and its ports; a part stays what it is. KeyError: the plan has no such switch."""
-    ports = [port for port in plan["ports"] if port["switch"] == name]
-    return dict(plan, switches={name: plan["switches"][name]}, ports=ports)
+    if os not in DRIVERS:
+        raise UnknownOs("no driver for the command line {!r}; there are {}".format(os, ", ".join(sorted(DRIVERS))))
+    return DRIVERS[os]()
 
 
 def ports_of(part: Part) -> dict[str, Part]:

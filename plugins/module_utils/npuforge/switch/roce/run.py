@@ -12,10 +12,12 @@ from typing import Any, Callable, NamedTuple
 
 from ...common import Document
 from .. import parse
-from ..session import Configurator, Session, SessionError, Target
-from . import ce_apply, ce_config, ce_read, facts
+from ..session import SessionError, Target
+from . import ce_apply, ce_config, ce_read, facts, one_stage
 from .driver import Driver, Part, driver_for
+from .drivers import one_stage_policy
 from .model import Differences, Found, Steps
+from .transport import Line, configuring
 
 
 class Request(NamedTuple):
@@ -101,11 +103,7 @@ def run(
     :param open_session: makes the session from target and command line (a context manager).
     :param pause: waits between two looks at the switch.
     """
-    return _Run(request, target, open_session or _session, pause).go()
-
-
-def _session(target: Target, os: str) -> Any:
-    return Configurator(target) if os == ce_read.OS else Session(target, os)
+    return _Run(request, target, open_session or configuring, pause).go()
 
 
 class _Run:
@@ -142,9 +140,11 @@ class _Run:
                 self.found = self.reading.all(session)
                 self.before = self.driver.verify(self.part, self.found)
                 self.steps = self.driver.steps(self.part, self.found, request.takeover)
-                # Only where the configuration was seen, and only the make whose transactions are proven.
-                if request.commit and not request.check and isinstance(self.found.own, ce_read.Configured):
-                    self._apply(session)
+                if request.commit and not request.check and self.before.whole is not None:
+                    if request.os == ce_read.OS:
+                        self._apply(session)
+                    elif self.steps.lines():
+                        self._apply_one_stage(session)
                     self.found = self.reading.found()
         except SessionError as error:
             self.problem = str(error)
@@ -181,10 +181,23 @@ class _Run:
             except SessionError:
                 pass  # what the switch has is said by the outcome
 
+    def _apply_one_stage(self, session: Any) -> None:
+        """Makes without a candidate: each line holds at once, and is taken back if it must be."""
+        policy = one_stage_policy(self.part, self.found, f"npuforge-{int(time.time())}", self.request.takeover)
+        if policy is None:
+            self.problem = "its configuration was not read whole, so nothing was entered"
+            return
+        made = one_stage.apply(policy, Line(session), lambda: self._wrong(session))
+        self.outcome = ce_apply.Outcome(made.applied, made.rolled_back, made.saved or None, [made.message])
+        if not made.saved:
+            self.problem = made.message
+        self.reading.again(session, lambda command: True)
+
     def _wrong(self, session: Any) -> list[str]:
         """What a trial must not be confirmed with: planned lines that are not in effect, and differences on ports that
         were configured."""
-        seen = self.reading.again(session, _shows_effect)
+        own = self.request.os == ce_read.OS
+        seen = self.reading.again(session, _shows_effect if own else lambda command: True)
         left = self.driver.steps(self.part, seen, self.request.takeover)
         told = self.driver.verify(self.part, seen)
         wrong = [f"{line.strip()!r} is not in effect" for line in left.lines()]
@@ -204,7 +217,7 @@ class _Run:
         made.update(applied=applied, rolled_back=outcome is not None and outcome.rolled_back)
         made["message"] = message = self._message(configured, lines)
         asked = request.commit and not request.check
-        changed = bool(lines) and request.commit and request.os == ce_read.OS
+        changed = bool(lines) and request.commit
         if asked:
             changed = applied or bool(outcome is not None and outcome.saved)
         failed = asked and (bool(self.problem) or not configured or (bool(lines) and not applied))
@@ -226,8 +239,6 @@ class _Run:
         if not lines:
             return f"{subject}: nothing to enter"
         count = f"{len(lines)} lines are planned"
-        if request.os != ce_read.OS:
-            return f"{subject}: {count}; this make is compared and not configured, enter them by hand"
         why = "check mode" if request.commit else f"{subject} is not named in commit_to"
         return f"{subject}: {count}, none was entered ({why})"
 
@@ -246,9 +257,12 @@ def _shows_effect(command: str) -> bool:
     return _EFFECT.match(command) is not None and not command.endswith("brief")
 
 
+_OURS = r"(?:trust |dcb pfc |qos queue \d (?:wred|ecn)|flow-control)"
+
+
 def _ours(line: str, part: Part) -> bool:
-    """Whether an unsaved line belongs to what this toolkit configures."""
-    ports = [re.escape(port["switch_port"]) for port in part["ports"]]
-    views = [rf"interface (?:{'|'.join(ports)}):", r"(?:dcb pfc|diffserv domain|drop-profile) npuforge(?::|$)"]
+    """Whether an unsaved line is of what this toolkit configures, on its ports or its objects."""
+    ports = "|".join(re.escape(port["switch_port"]) for port in part["ports"])
+    views = [rf"interface (?:{ports}): {_OURS}", r"(?:dcb pfc|diffserv domain|drop-profile) npuforge(?::|$)"]
     lines = [r"qos buffer headroom-pool ", r"dcb pfc dscp-mapping ", r"lldp enable$"]
     return any(re.match(rf"^[+-] {expression}", line) for expression in views + lines)

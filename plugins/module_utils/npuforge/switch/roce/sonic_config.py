@@ -30,6 +30,7 @@ TABLES = (
 )
 STOCK = "AZURE"
 STOCK_WRED = "AZURE_LOSSLESS"
+STOCK_LOSSLESS = "3,4"  # pfc_enable of every port
 # qos_config.j2: what a map of the image says, so that nobody decided it. DSCP 33 is lossy there.
 _STOCK_DSCP = {"3": "3", "4": "4", "5": "2", "8": "0", "46": "5", "48": "6"}
 _STOCK_GROUP = {"3": "3", "4": "4", "7": "7"}

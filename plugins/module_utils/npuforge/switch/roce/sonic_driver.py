@@ -8,15 +8,15 @@ from ...common import Document
 from . import sonic_parse as read
 from .driver import Driver, Part, ports_of
 from .model import Block, Differences, Found, Marking, Port, Steps
-from .sonic_config import TABLES, Tables, covering, name_of, read_applied, unsaved
+from .sonic_config import Tables, covering, name_of, read_applied, unsaved
 from .sonic_config import read as read_tables
 from .sonic_plan import changes, wanted
 from .sonic_render import entries
 from .sonic_render import texts as diff_texts
 from .sonic_verify import verify as verified
 
-_FILTER = "jq '{" + ",".join(TABLES) + "}'"
 # Only the tables that matter: CONFIG_DB also holds passwords of TACACS+, BGP and SNMP.
+_FILTER = "jq 'with_entries(select(.key|test(\"_MAP$|^WRED|QUEUE$|^BUFFER_P|^PFC_WD$|^CABLE|^PORT$|METADATA$\")))'"
 RUNNING = f"sonic-cfggen -d --print-data | {_FILTER}"
 SAVED = f"{_FILTER} /etc/sonic/config_db.json"
 APPLIED = "sonic-db-dump -n APPL_DB -y -k 'BUFFER_P*'"

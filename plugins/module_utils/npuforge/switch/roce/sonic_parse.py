@@ -271,7 +271,7 @@ def parse_transceivers(text: str | None) -> dict[str, Document] | None:
     found: dict[str, Document] = {}
     optic: Document | None = None
     for line in parse.clean(text).replace("\t", "        ").split("\n"):
-        match = re.match(r"^(\S+): SFP EEPROM (detected|(?:is )?[Nn]ot (?:detected|present|applicable).*)\s*$", line)
+        match = re.match(r"^(\S+): SFP EEPROM (detected|[Nn]ot (?:detected|present))\s*$", line)
         if match:
             optic = found.setdefault(match.group(1), {"present": match.group(2) == "detected", "alarms": []})
             continue

@@ -1,6 +1,7 @@
 """What SONiC's CONFIG_DB must hold for the plan, and which fields must be changed for it.
 
-Stock values are replaced, values that people set are conflicts unless taken over. The lossless buffer itself is SONiC's
+Stock values are replaced; values that people set are conflicts, and a port with one is left alone as a whole unless
+they are taken over: half of the settings would be worse than none. The lossless buffer itself is SONiC's
 work: buffermgrd makes it from port speed, cable length and the lossless priorities (traditional model), or from a
 priority group with profile NULL (dynamic model).
 """
@@ -11,7 +12,19 @@ import copy
 from typing import NamedTuple
 
 from .driver import Part, ports_of
-from .sonic_config import MAPS, STOCK, STOCK_WRED, Fields, Tables, cable, covering, map_name, name_of, stock
+from .sonic_config import (
+    MAPS,
+    STOCK,
+    STOCK_LOSSLESS,
+    STOCK_WRED,
+    Fields,
+    Tables,
+    cable,
+    covering,
+    map_name,
+    name_of,
+    stock,
+)
 from .sonic_parse import priorities
 
 # Long enough for any cable within a row. Too long costs buffer, too short (or 0m, which makes no lossless buffer at
@@ -84,6 +97,7 @@ class _Work:
         self.tables = copy.deepcopy(tables)
         self.takeover = takeover
         self.conflicts: list[str] = []
+        self.hit = False
 
     def put(self, table: str, key: str, field: str, value: str) -> None:
         """Set a field where nobody, or only the image, set it otherwise."""
@@ -98,6 +112,7 @@ class _Work:
         row[field] = value
 
     def conflict(self, sentence: str) -> None:
+        self.hit = True
         if sentence not in self.conflicts:
             self.conflicts.append(sentence)
 
@@ -110,11 +125,14 @@ def changes(part: Part, tables: Tables, takeover: bool = False) -> Changes:
         if port not in tables.get("PORT", {}):
             work.conflict(f"{port}: the switch has no such port")
             continue
+        kept, work.hit = copy.deepcopy(work.tables), False
         _maps(work, port, want)
         _lossless(work, port, want)
         _ecn(work, port, want)
         _watchdog(work, port, want)
         _buffer(work, port, want)
+        if work.hit and not takeover:
+            work.tables = kept
     # A row that was only looked at is none.
     after = {
         table: {key: row for key, row in rows.items() if row or key in tables.get(table, {})}
@@ -146,16 +164,11 @@ def _lossless(work: _Work, port: str, want: Wanted) -> None:
     row = work.tables.get("PORT_QOS_MAP", {}).get(port, {})
     for field in ("pfc_enable", "pfcwd_sw_enable"):
         listed = priorities(row.get(field, ""))
-        if listed is None:
-            work.conflict(f"{port}: {field} is {row[field]!r}, which is not understood")
+        if listed == [want.priority]:
             continue
-        others = [each for each in listed if each != want.priority]
-        if others:
+        if listed is None or (set(listed) - {want.priority} and row[field] != STOCK_LOSSLESS):
             work.conflict(f"{port}: {field} is {row[field]}, planned {want.priority}")
-        if want.priority not in listed or (others and work.takeover):
-            kept = {want.priority} if work.takeover else {want.priority, *others}
-            row = work.tables.setdefault("PORT_QOS_MAP", {}).setdefault(port, {})
-            row[field] = ",".join(str(each) for each in sorted(kept))
+        work.tables.setdefault("PORT_QOS_MAP", {}).setdefault(port, {})[field] = str(want.priority)
     if work.tables["PORT"][port].get("pfc_asym", "off") != "off":
         work.put("PORT", port, "pfc_asym", "off")
 
@@ -184,8 +197,6 @@ def _ecn(work: _Work, port: str, want: Wanted) -> None:
         return
     if queue != f"{port}|{want.queue}":
         work.conflict(f"QUEUE|{queue}: it has no WRED profile and holds for more than {port} queue {want.queue}")
-        if not work.takeover:
-            return
     work.put("QUEUE", queue, "wred_profile", name)
 
 

@@ -1,0 +1,1 @@
+"""The fabric plan on the controller: gathered from the inventory, shown as a table and as a drawing."""

@@ -1,0 +1,1 @@
+"""What the fault engine (``lab.faults``) is made of: its catalogue, paths into documents, sessions and files."""
