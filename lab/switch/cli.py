@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from lab.switch import display, links_display, roce_display, sessions
+from lab.switch import display, sessions
 from lab.switch.config import SYSTEM, Edit, Path, Tree
 from lab.switch.device import Device
 from lab.switch.grammar import ANY_VIEW, CONFIGURATION, USER_VIEW, Grammar, Rule, SyntaxFault
 from lab.switch.roce import DEFAULT_PRIORITY
+from lab.switch.roce_commands import roce_rules
 from lab.switch.roce_settings import ROCE_OPENINGS, ROCE_SETTINGS
 from lab.switch.settings import OPENINGS, SETTINGS, Opening, Setting, kind_of, prompt_suffix
 from lab.switch.store import StoreError, Who
@@ -321,55 +322,6 @@ def _filter(pipe: str, column: int) -> Callable[[list[str]], list[str]]:
     return lambda lines: display.FILTERS[names[0]](lines, wanted)
 
 
-# Commands about ports: for all of them, and with "interface <interface>" for one.
-PER_PORT: tuple[tuple[str, Callable[[Device, str | None], str]], ...] = (
-    ("display dcb", roce_display.dcb),
-    ("display dcb pfc", roce_display.pfc),
-    ("display dcb pfc buffer", roce_display.pfc_buffer),
-    ("display dcb pfc deadlock trigger status", roce_display.deadlocks),
-    ("display qos ecn threshold", roce_display.ecn_threshold),
-    ("display qos ecn statistics", roce_display.ecn_statistics),
-    ("display lldp neighbor", links_display.lldp),
-    ("reset dcb pfc", roce_display.reset_pfc),
-)
-# Commands about named objects: for all of them, and for one.
-NAMED: tuple[tuple[str, str, Callable[[Device, str | None], str]], ...] = (
-    ("display dcb pfc-profile", "pfc-profile", roce_display.pfc_profiles),
-    ("display diffserv domain", "ds-domain", roce_display.diffserv),
-    ("display drop-profile", "drop", roce_display.drop_profiles),
-    ("display qos configuration interface", "interface", roce_display.qos_configuration),
-    ("display interface", "interface", links_display.interface),
-)
-
-
-def _one(form: str, name: str, shown: Callable[[Device, str | None], str]) -> Rule:
-    return Rule(
-        form, USER_VIEW if form.startswith("reset") else ANY_VIEW, lambda cli, a: shown(cli.device, a.get(name))
-    )
-
-
-def _roce_rules() -> list[Rule]:
-    rules = []
-    for form, of_port in PER_PORT:
-        rules += [_one(form, "", of_port), _one(f"{form} interface <interface>", "interface", of_port)]
-    for form, name, of_name in NAMED:
-        rules += [_one(form, "", of_name), _one(f"{form} <{name}>", name, of_name)]
-    for form in ("display interface transceiver verbose", "display interface <interface> transceiver verbose"):
-        rules.append(_one(form, "interface", links_display.transceiver))
-    for form in ("display qos queue statistics slot <slot>", "display qos queue statistics interface <interface>"):
-        rules.append(_one(form, "interface", links_display.queue_statistics))
-    return [
-        *rules,
-        _show("display qos headroom-usage", roce_display.headroom),
-        _show("display diffserv domain brief", roce_display.diffserv_brief),
-        _show("display drop-profile brief", roce_display.drop_brief),
-        _show("display configuration exclusive user", sessions.exclusive),
-        Rule("display configuration sessions", ANY_VIEW, lambda cli, _: sessions.sessions(cli.device, cli.who)),
-        Rule("configuration exclusive", ANY_VIEW, lambda cli, _: sessions.lock(cli.device, cli.who)),
-        Rule("undo configuration exclusive", ANY_VIEW, lambda cli, _: sessions.unlock(cli.device, cli.who)),
-    ]
-
-
 def _show(form: str, shown: Callable[[Device], str], view: str = ANY_VIEW) -> Rule:
     return Rule(form, view, lambda cli, _: shown(cli.device))
 
@@ -442,7 +394,7 @@ def _rules() -> list[Rule]:
             CONFIGURATION,
             lambda cli, _: display.candidate_changes(cli.device, cli.shown_candidate()),
         ),
-        *_roce_rules(),
+        *roce_rules(),
         Rule("screen-length <lines> temporary", ANY_VIEW, Cli.length),
         Rule("system-view", USER_VIEW, Cli.system_view),
         Rule("quit", ANY_VIEW, Cli.quit),

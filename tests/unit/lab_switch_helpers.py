@@ -84,11 +84,11 @@ def until(true: Callable[[], object], what: str, seconds: float = 10.0) -> None:
 
 
 @contextlib.contextmanager
-def service(state: Path) -> Iterator[Service]:
+def service(state: Path, nodes: int = 1) -> Iterator[Service]:
     """``python -m lab.switch`` over a fresh world; gone afterwards."""
     port = free_port(ADDRESS)
     world = World(state / "world")
-    world.create(*build_site(Plan(nodes=1, switch_address=ADDRESS, switch_port=port)))
+    world.create(*build_site(Plan(nodes=nodes, switch_address=ADDRESS, switch_port=port)))
     (state / "secrets.json").write_text(json.dumps({"switch_password": PASSWORD}), encoding="utf-8")
     with (state / "switch.log").open("w") as log:
         process = subprocess.Popen(
