@@ -274,7 +274,12 @@ def test_a_switch_that_answers_only_port_by_port() -> None:
 def test_what_is_configured_but_not_shown_in_effect_is_unknown() -> None:
     device = Device()
     device.hides = ("display dcb", "display dcb pfc buffer", "display dcb pfc deadlock trigger status")
-    compared = facts(apply(device, commit=False), f"sw1/{P0}")
+    opened = Opened(device)
+    compared = facts(apply(device, opened, commit=False), f"sw1/{P0}")
+    # What one port's form is refused with, holds for all of them.
+    assert [command for command in opened.sessions[0].asked if command.startswith("display dcb interface")] == [
+        f"display dcb interface {P0}"
+    ]
     assert compared["pfc_differences"] == [f"{P0}: PFC is off, planned on for priority 4"]
     result = apply(device)
     assert (result.changed, result.failed) == (True, False)

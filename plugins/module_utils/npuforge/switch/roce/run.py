@@ -44,6 +44,9 @@ class Result(NamedTuple):
     observations: list[Document]
 
 
+_UNKNOWN = re.compile(r"(?i)\b(?:unrecognized command|too many parameters|incomplete command)")
+
+
 class _Reading:
     """Commands asked and answers given, in one or several sessions."""
 
@@ -73,8 +76,14 @@ class _Reading:
             if place == 0 and not self.driver.speaks(self.texts[command]):
                 break  # an unknown command line: what else would be sent to it is a guess
         else:
+            unknown = set()
             for command in self.driver.more(self.part, self.texts):
-                self.ask(session, command)
+                # A form that the switch does not know for one port, it does not know for the others either.
+                form = re.sub(r"\S*\d/\d\S*", "{}", command)
+                if form not in unknown:
+                    self.ask(session, command)
+                if _UNKNOWN.search(self.texts.get(command) or ""):
+                    unknown.add(form)
         return self.found()
 
     def again(self, session: Any, wanted: Callable[[str], bool]) -> Found:
