@@ -63,6 +63,8 @@ _TABLE: dict[str, tuple[str, str]] = {
     "stage.hardware": ("硬件核查", "hardware"),
     "stage.os": ("操作系统", "operating system"),
     "stage.fabric": ("算力网络", "fabric"),
+    "stage.fabric_test": ("网络实测", "fabric test"),
+    "stage.persistence": ("重启演练", "restart drill"),
     "stage.state.done": ("已完成", "done"),
     "stage.state.started": ("已开始", "started"),
     "contents": ("目录", "Contents"),
