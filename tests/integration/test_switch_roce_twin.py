@@ -22,11 +22,13 @@ from npuforge.switch.roce import run
 from npuforge.switch.session import Configurator, Entered, SessionError, Target
 
 from controller.fabric import source
+from lab import faults
 from lab.hardware import Plan, build_site
 from lab.switch import roce
 from lab.switch.config import Tree
 from lab.world import World
 from tests.unit.lab_switch_helpers import ADDRESS, PASSWORD, Service, service
+from tests.unit.switch_roce_run import verdicts
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = "400GE1/0/6:1"
@@ -274,6 +276,33 @@ def test_peoples_configuration_is_replaced_only_when_asked(switch: Switch, lines
     assert roce.port_state(switch.document, PORT)["pfc_priorities"] == [4]
     core = Tree.from_json(switch.config["running"]).lines(("interface 10GE1/0/1",))
     assert core == ["description to the core"]
+
+
+CATALOGUE = faults.load()
+CAUGHT = [
+    name
+    for name, fault in CATALOGUE.items()
+    if fault.kind == "switches" and fault.check.startswith(("fabric.switch_", "fabric.pfc_active"))
+]
+
+
+def findings(result: run.Result) -> set[tuple[str, str]]:
+    """``(check, subject)`` of what the contract does not accept of the switch and its ports."""
+    return {key for key, verdict in verdicts(result).items() if verdict != "pass"}
+
+
+def test_every_fault_of_the_switch_is_caught_by_its_check_at_its_port(configured: Switch) -> None:
+    """Compared only, so that the run does not heal it; and nothing is found before and after."""
+    engine = faults.Engine(configured.world)
+    assert findings(configured.apply(commit=False)) == set()
+    assert len(CAUGHT) > 10
+    for name in CAUGHT:
+        engine.plant("sw1", name)
+        result = configured.apply(commit=False)
+        assert result.failed is False
+        assert (CATALOGUE[name].check, CATALOGUE[name].names) in findings(result), (name, findings(result))
+        engine.heal("sw1", name)
+    assert findings(configured.apply(commit=False)) == set()
 
 
 def test_wrong_password_is_an_observation_and_leaves_the_switch_alone(switch: Switch) -> None:

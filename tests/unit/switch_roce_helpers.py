@@ -134,13 +134,14 @@ _SAME = (
 
 
 class Device:
-    """The switch. ``refuses``: expression of lines it refuses; ``hangs_up``: of lines at which the session is lost."""
+    """The switch. ``refuses``: expression of lines it refuses; ``hangs_up``: of lines at which the session is lost,
+    ``answers_no_more``: after it did them."""
 
     def __init__(self, config: Config | None = None, one_by_one: bool = False) -> None:
         self.running: Config = _copy(config or FACTORY)
         self.saved: Config = _copy(self.running)
         self.before_trial: Config | None = None
-        self.refuses = self.hangs_up = self.asks = "(?!)"
+        self.refuses = self.hangs_up = self.answers_no_more = self.asks = "(?!)"
         self.one_by_one = one_by_one  # tables only port by port
         self.hides: tuple[str, ...] = ()  # commands that this model does not have
         self.shown_off: tuple[str, ...] = ()  # ports where PFC is configured but not in effect
@@ -248,7 +249,11 @@ class Session:
             return self._says("Error: The operation failed.")
         if re.search(device.asks, line):
             return Entered("Warning: This may interrupt services.", 0.0, self.prompt, ("Continue? [Y/N]:",))
-        return self._does(line, answer)
+        said = self._does(line, answer)
+        if re.search(device.answers_no_more, line):
+            self.drop()
+            raise SessionError(f"{line!r}: the connection is gone (EOFError)")
+        return said
 
     def _says(self, text: str = "", *questions: str) -> Entered:
         return Entered(text, 0.0, self.prompt, questions)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from npuforge.switch.roce import ce_apply, run
+from npuforge.switch.roce import ce_apply
 from npuforge.switch.roce.model import Block, Steps
 from npuforge.switch.session import Entered, SessionError
 
-from controller import contract, judge
+from controller import contract
 from tests.unit.switch_roce_helpers import PORTS, Device, Session, part
-from tests.unit.switch_roce_run import Opened, apply, facts
+from tests.unit.switch_roce_run import Opened, apply, facts, verdicts
 
 P0 = PORTS[0]
 
@@ -119,6 +118,19 @@ def test_a_lost_session_ends_in_what_ran_before_and_says_so(line: str) -> None:
     assert facts(result)["roce"]["rolled_back"] is True
     assert facts(result)["roce"]["differences"]
     assert untouched(device, before)
+
+
+def test_a_session_lost_after_the_commit_arrived_leaves_it_in_effect_and_says_so() -> None:
+    device = Device()
+    device.answers_no_more = "^commit$"
+    result = apply(device)
+    assert (result.changed, result.failed) == (True, True)
+    assert "no trial is active, so the commit had arrived: the lines are in effect, and not saved" in result.message
+    assert facts(result)["roce"]["applied"] is True
+    assert facts(result)["roce"]["unsaved"]
+    device.answers_no_more = "(?!)"
+    again = apply(device)
+    assert (again.changed, again.failed, device.running == device.saved) == (True, False, True)
 
 
 class Clock:
@@ -304,35 +316,6 @@ def test_a_switch_that_is_not_there_or_is_another_make(trouble: str) -> None:
     assert (port["trust_differences"], port["link"], port["pfc_turned_off"]) == (None, None, None)
     # Where nothing was to be done, that is no failure of the play.
     assert apply(device, commit=False).failed is False
-
-
-def verdicts(result: run.Result) -> dict[tuple[str, str], str]:
-    """(check, subject) to verdict, of what the contract asks of a switch and its ports in the fabric stage."""
-    now = datetime.now(UTC)
-    subjects: dict[str, list[str]] = {}
-    for entry in result.observations:
-        subject = entry["observation"]["subject"]
-        subjects.setdefault(subject["kind"], []).append(subject["id"])
-    inventory = {"subjects": subjects, "profiles": {}, "expect": {}, "waivers": [], "devices": {}}
-    document = {
-        "schema": "npuforge.run/1",
-        "site": "test",
-        "run_id": "20261124T000000Z",
-        "started_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "finished_at": None,
-        "provenance": "hardware",
-        "inventory": inventory,
-        "stages": {"fabric": {"started_at": None, "finished_at": None, "state": "done"}},
-        "tool": {"name": "npuforge", "version": "test"},
-    }
-    seen = [
-        contract.Observed({**entry["observation"], "raw": []}, "observations/x.json#0") for entry in result.observations
-    ]
-    return {
-        (row["check"], row["subject"]["id"]): row["verdict"]
-        for row in judge.judge(contract.load(), document, seen, now)["verdicts"]
-        if (row["check"] or "").startswith(("fabric.switch", "fabric.pfc_active"))
-    }
 
 
 def test_a_configured_switch_passes_every_check_of_it_and_an_unconfigured_one_does_not() -> None:

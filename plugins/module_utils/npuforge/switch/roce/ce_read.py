@@ -412,7 +412,8 @@ def _who(found: Found, texts: Mapping[str, str | None]) -> None:
     owner = ce_links.parse_exclusive(texts.get(EXCLUSIVE))
     if owner is not None:
         told.append(f"{owner} has locked the configuration (configuration exclusive)")
-    told += [f"{who} holds a lock on the configuration" for who in ce_links.parse_locks(texts.get(SESSIONS)) or []]
+    else:  # the list of sessions tells the same lock again
+        told += [f"{who} holds a lock on the configuration" for who in ce_links.parse_locks(texts.get(SESSIONS)) or []]
     if trial is None and owner is None:
         found.tell("uncommitted", "the switch did not tell about trial runs and locks")
     else:
