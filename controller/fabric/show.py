@@ -9,7 +9,11 @@ from controller.contract import Document
 
 FONT = "'Noto Sans CJK SC','Noto Sans SC','Microsoft YaHei','PingFang SC',sans-serif"
 RAILS = ("#1d4ed8", "#c2410c", "#15803d", "#7e22ce", "#a16207", "#0f766e", "#be123c", "#4338ca")
-BOX, ROW, TOP, LEFT, RIGHT = 330, 19, 62, 20, 240  # CSS pixels
+# CSS pixels: margins, boxes of nodes and switches (at least), the space for cables; rows; where letters stand in a row.
+TOP, LEFT, NODE, SWITCH, SPACE, GAP = 60, 16, 196, 258, 170, 16
+LETTER = 7.2  # a wide one
+HEAD, ROW, BASELINE, MIDDLE = 24, 19, 14, 4
+LEGEND = 8  # rails in a row
 WORDS = {
     "zh": {
         "title": "算力网络规划",
@@ -60,55 +64,62 @@ def table(plan: Document) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     ecn, link = plan["ecn"], plan["link"]
-    lines += ["", chain(plan)]
+    # A terminal may know ASCII only.
+    lines += ["", chain(plan).replace("→", "->")]
     lines.append(
         f"{link['speed_mbps'] // 1000}GE, FEC {link['fec']}, RoCE port {plan['roce_port']}, TLS {plan['tls_enable']}; "
-        f"ECN {ecn['low_limit_bytes'] // 1024} to {ecn['high_limit_bytes'] // 1024} KiB, {ecn['discard_percentage']} %"
+        f"ECN {ecn['low_limit_bytes']} to {ecn['high_limit_bytes']} bytes, {ecn['discard_percentage']} %"
     )
     for name, switch in plan["switches"].items():
-        buffer, pool = switch["buffer"], switch["headroom_pool_kib"]
+        buffer, pool, cell = switch["buffer"], switch["headroom_pool_kib"], switch["cell_bytes"]
         lines.append(
-            f"{name}: {switch['os']}, family {switch['family']}, headroom pool "
-            f"{f'{pool} KiB' if pool else 'none'}, xoff {buffer['form']} {buffer['xoff']}"
+            f"{name}: {switch['os']}, family {switch['family']}, headroom pool {f'{pool} KiB' if pool else 'none'}, "
+            f"headroom {buffer['headroom_bytes']} bytes, xoff {buffer['form']} {buffer['xoff']}"
+            + (f", cells of {cell} bytes" if cell else "")
         )
     lines += ["", *(f"{key}={value}" for key, value in plan["hccl_environment"].items())]
     return "\n".join(lines) + "\n"
 
 
 def drawing(plan: Document, language: str = "zh") -> str:
-    """The plan as SVG: nodes with their ports at the left, switches at the right, a line in its rail's colour each."""
+    """The plan as SVG: nodes with their ports at the left, switches at the right, a line in its rail's colour each.
+
+    Widths are chosen so that the letters are 8 points high where the drawing is as wide as an A4 page's text. The rail
+    stands in the NPU's name, too (NPU3 is on rail 3), for those who print without colours.
+    """
     words = WORDS[language]
-    places: dict[str, float] = {}
     parts: list[str] = []
-    y = TOP
+    node_width = max(NODE, *(round(LETTER * len(name)) + 16 for name in plan["nodes"]))
+    places: dict[str, float] = {}
+    y: float = TOP
     for node in plan["nodes"]:
         ports = [port for port in plan["ports"] if port["node"] == node]
-        parts.append(_box(LEFT, y, node, len(ports)))
+        parts.append(_box(LEFT, y, node_width, node, len(ports)))
         for number, port in enumerate(ports):
-            line = y + ROW * (number + 1) + 5
-            places[port["id"]] = line + 6
-            parts.append(_text(LEFT + 8, line + 10, f"{port['name']}  {port['address']}", _colour(port["rail"])))
-        y += ROW * (len(ports) + 1) + 22
-    bottom = y
-    x, y = LEFT + BOX + RIGHT, TOP
-    for name, switch in plan["switches"].items():
-        names = switch["ports"]
-        step = max((bottom - 22 - TOP - ROW - 10) / max(len(names), 1), ROW) if len(plan["switches"]) == 1 else ROW
-        parts.append(_box(x, y, name, 0, height=step * len(names) + ROW + 10))
-        ends = {port["switch_port"]: port for port in plan["ports"] if port["switch"] == name}
-        for number, port_name in enumerate(names):
-            line = y + ROW + step * number + 5
-            port = ends[port_name]
+            base = y + HEAD + ROW * number + BASELINE
+            places[port["id"]] = base - MIDDLE
             colour = _colour(port["rail"])
-            parts.append(_text(x + 8, line + 10, port_name, colour))
-            parts.append(
-                f'<line x1="{LEFT + BOX}" y1="{places[port["id"]]:g}" x2="{x}" y2="{line + 6:g}" stroke="{colour}" '
-                'stroke-width="1.4"/>'
-            )
-        y += step * len(names) + ROW + 32
-    height, width = max(bottom, y) + 24, x + BOX + LEFT
-    for number in sorted({port["rail"] for port in plan["ports"]}):
-        parts.append(_text(LEFT + (number - 1) * 84, height - 10, words["rail"].format(n=number), _colour(number)))
+            parts.append(_text(LEFT + 8, base, port["name"], colour))
+            parts.append(_text(LEFT + 62, base, f"{port['address']}/{port['prefix_length']}", colour))
+        y += _height(len(ports)) + GAP
+    bottom = y
+    x = LEFT + node_width + SPACE
+    switch_width = max(
+        SWITCH, *(round(LETTER * (len(port["switch_port"]) + len(port["id"]))) + 32 for port in plan["ports"])
+    )
+    # In the middle beside the nodes, so that cables lie flat.
+    heights = [_height(len(switch["ports"])) + GAP for switch in plan["switches"].values()]
+    y = TOP + max(0, (bottom - TOP - sum(heights)) // 2)
+    for name in plan["switches"]:
+        parts += _switch(plan, name, (x, y, switch_width), places)
+        y += _height(len(plan["switches"][name]["ports"])) + GAP
+    rails = sorted({port["rail"] for port in plan["ports"]})
+    height = max(bottom, y) + 8 + 18 * (1 + (len(rails) - 1) // LEGEND)
+    for place, rail in enumerate(rails):
+        row, column = divmod(place, LEGEND)
+        label = words["rail"].format(n=rail)
+        parts.append(_text(LEFT + column * 80, max(bottom, y) + 10 + 18 * row, label, _colour(rail)))
+    width = x + switch_width + LEFT
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" font-family="{FONT}" font-size="12" role="img">'
@@ -120,16 +131,45 @@ def drawing(plan: Document, language: str = "zh") -> str:
     return f"{head}{title}{_text(LEFT, 44, chain(plan, language), '#334155')}{''.join(parts)}</svg>\n"
 
 
-def _box(x: float, y: float, title: str, rows: int, height: float | None = None) -> str:
-    height = ROW * (rows + 1) + 10 if height is None else height
+def _switch(plan: Document, name: str, box: tuple[float, float, int], places: dict[str, float]) -> list[str]:
+    """One switch, its ports with what is on them, and their cables; lanes of one split port share a background.
+
+    ``box``: left, top and width.
+    """
+    x, y, width = box
+    names: list[str] = plan["switches"][name]["ports"]
+    ends = {port["switch_port"]: port for port in plan["ports"] if port["switch"] == name}
+    parts = [_box(x, y, width, name, len(names))]
+    whole = list(dict.fromkeys(port_name.partition(":")[0] for port_name in names))
+    for number, port_name in enumerate(names):
+        port = ends[port_name]
+        colour = _colour(port["rail"])
+        base = y + HEAD + ROW * number + BASELINE
+        if whole.index(port_name.partition(":")[0]) % 2 == 0:
+            top = y + HEAD + ROW * number
+            parts.append(f'<rect x="{x + 1:g}" y="{top:g}" width="{width - 2}" height="{ROW}" fill="#e8eef5"/>')
+        parts.append(_text(x + 8, base, port_name, colour))
+        parts.append(_text(x + width - 8, base, port["id"], colour, anchor="end"))
+        parts.append(
+            f'<line x1="{x - SPACE:g}" y1="{places[port["id"]]:g}" x2="{x:g}" y2="{base - MIDDLE:g}" stroke="{colour}" '
+            'stroke-width="1.4"/>'
+        )
+    return parts
+
+
+def _height(rows: int) -> int:
+    return HEAD + ROW * rows + 6
+
+
+def _box(x: float, y: float, width: int, title: str, rows: int) -> str:
     return (
-        f'<rect x="{x:g}" y="{y:g}" width="{BOX}" height="{height:g}" rx="4" fill="#f8fafc" stroke="#94a3b8"/>'
-        f'<text x="{x + 8:g}" y="{y + 15:g}" font-weight="bold">{_x(title)}</text>'
+        f'<rect x="{x:g}" y="{y:g}" width="{width}" height="{_height(rows)}" rx="4" fill="#f8fafc" stroke="#94a3b8"/>'
+        f'<text x="{x + 8:g}" y="{y + 16:g}" font-weight="bold">{_x(title)}</text>'
     )
 
 
-def _text(x: float, y: float, text: str, colour: str) -> str:
-    return f'<text x="{x:g}" y="{y:g}" fill="{colour}">{_x(text)}</text>'
+def _text(x: float, y: float, text: str, colour: str, anchor: str = "start") -> str:
+    return f'<text x="{x:g}" y="{y:g}" fill="{colour}" text-anchor="{anchor}">{_x(text)}</text>'
 
 
 def _colour(rail: int) -> str:
@@ -137,4 +177,5 @@ def _colour(rail: int) -> str:
 
 
 def _x(text: str) -> str:
-    return html.escape(str(text))
+    """For XML, which has no control characters at all."""
+    return html.escape("".join(each if each.isprintable() else "?" for each in str(text)))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from npuforge.fabric.plan import build_plan
-from npuforge.fabric.refuse import PlanError, Problem
+from npuforge.fabric.refuse import PlanError, Problem, address
 
 from controller import contract, labels, survey
 from controller.contract import Document
 from controller.playbook import SERVERS, SWITCHES, plain
 
+LAST_INDEX = 4096  # as in contract/schema/inventory.schema.json
 _NPU_PORT = re.compile(r"NPU\d+")
 Value = Callable[[str, str], Any]
 
@@ -23,6 +25,7 @@ def plan_of(
     groups: Mapping[str, Iterable[str]],
     value: Value,
     here: Callable[[str], Any],
+    *,
     law: contract.Contract | None = None,
 ) -> Document:
     """The fabric plan of a site.
@@ -33,7 +36,15 @@ def plan_of(
     :param here: a variable of the site.
     :raises PlanError: everything that stands against a plan, unreadable files included.
     """
-    return build_plan(inputs(base, groups, value, here, law))
+    problems: list[Problem] = []
+    found = inputs(base, groups, value, here, problems=problems, law=law)
+    try:
+        plan = build_plan(found)
+    except PlanError as error:
+        raise PlanError([*problems, *error.found]) from error
+    if problems:
+        raise PlanError(problems)
+    return plan
 
 
 def inputs(
@@ -41,74 +52,100 @@ def inputs(
     groups: Mapping[str, Iterable[str]],
     value: Value,
     here: Callable[[str], Any],
+    *,
+    problems: list[Problem],
     law: contract.Contract | None = None,
 ) -> Document:
-    """What ``npuforge.fabric.plan.build_plan`` takes. Parameters and errors as of ``plan_of``."""
+    """What ``npuforge.fabric.plan.build_plan`` takes; ``problems`` gets what is wrong but leaves the rest to be judged.
+
+    Other parameters as of ``plan_of``. :raises PlanError: there is nothing to plan from.
+    """
     law = law or contract.load()
     fabric = plain(here("site_fabric"))
     if not isinstance(fabric, dict):
         raise PlanError([Problem("site_fabric", "the inventory does not give it")])
-    cabling_file = here("site_cabling_file")
-    if not cabling_file:
-        raise PlanError([Problem("site_cabling_file", "the inventory does not name the cabling table")])
-    try:
-        cables = labels.load(base / str(cabling_file)).cables
-    except survey.InputError as error:
-        raise PlanError([Problem(str(cabling_file), str(error))]) from error
     servers = [str(name) for name in groups.get(SERVERS, [])]
     switches = [str(name) for name in groups.get(SWITCHES, [])]
-    networks = plain(here("site_networks"))
-    models = _surveyed_models(base, here("site_survey_file"))
+    cables = _cables(base, plain(here("site_cabling_file")))
+    given = plain(here("site_networks"))
+    networks = given if isinstance(given, dict) else {}
+    models = _surveyed_models(base, plain(here("site_survey_file")))
     return {
         "site": str(here("site_name") or ""),
         "fabric": fabric,
-        "networks": {
-            # "parameter" is the NPU network's own entry, where a site lists it among its networks.
-            str(name): entry.get("subnet")
-            for name, entry in (networks or {}).items()
-            if isinstance(entry, dict) and name != "parameter"
-        },
-        "nodes": _nodes(servers, switches, value, cables, law),
+        "networks": {str(name): entry.get("subnet") for name, entry in networks.items() if isinstance(entry, dict)},
+        "addresses": _addresses((*servers, *switches), value),
+        "nodes": _nodes(servers, value, cables, law, problems),
         "switches": {
-            name: _switch(plain(value(name, "switch_model")) or models.get(name), plain(value(name, "switch_os")), law)
+            name: _switch(_text(value(name, "switch_model")) or models.get(name), _text(value(name, "switch_os")), law)
             for name in switches
         },
     }
 
 
+def _cables(base: Path, file: Any) -> list[labels.Cable]:
+    """The cables that stay. :raises PlanError: the table cannot be read."""
+    key = "site_cabling_file"
+    if not isinstance(file, str) or not file:
+        raise PlanError([Problem(key, "the inventory does not name the cabling table")])
+    try:
+        table = labels.load(base / file)
+    except survey.InputError as error:
+        found = [Problem(f"{file}, {entry.where}", entry.problem, key=key) for entry in error.problems]
+        raise PlanError(found or [Problem(file, str(error), key=key)]) from error
+    return [cable for cable in table.cables if cable.status != "decommissioning"]
+
+
+def _addresses(hosts: Iterable[str], value: Value) -> dict[str, str]:
+    """IPv4 addresses that machines of the inventory have already, and whose they are."""
+    found: dict[str, str] = {}
+    for host in hosts:
+        for key in ("ansible_host", "bmc_address"):
+            text = _text(value(host, key))
+            if address(text) is not None:
+                found.setdefault(str(text), f"{host}'s {key}")
+    return found
+
+
 def _nodes(
-    servers: list[str], switches: list[str], value: Value, cables: Iterable[labels.Cable], law: contract.Contract
+    servers: list[str], value: Value, cables: Iterable[labels.Cable], law: contract.Contract, problems: list[Problem]
 ) -> list[Document]:
     ports: dict[str, list[Document]] = {name: [] for name in servers}
     for cable in cables:
         for near, far in ((cable.a, cable.b), (cable.b, cable.a)):
             if near.device in ports and near.name and _NPU_PORT.fullmatch(near.name) and far.device and far.name:
                 ports[near.device].append({"name": near.name, "switch": far.device, "switch_port": far.name})
-    nodes, taken = [], {}
-    problems = []
+    nodes: list[Document] = []
+    taken: dict[int, str] = {}
     for place, name in enumerate(servers, start=1):
         index = plain(value(name, "fabric_index"))
         index = place if index is None else index
-        if not isinstance(index, int) or isinstance(index, bool) or index < 1:
-            problems.append(Problem(f"node {name}", f"fabric_index is {index!r}: a whole number from 1"))
+        if not isinstance(index, int) or isinstance(index, bool) or not 1 <= index <= LAST_INDEX:
+            text = f"fabric_index is {index!r}: a whole number from 1 to {LAST_INDEX}"
+            problems.append(Problem(f"node {name}", text, name, "fabric_index"))
             continue
         if index in taken:
-            problems.append(
-                Problem(f"node {name}", f"its place in the address plan, {index}, is {taken[index]}'s, too")
-            )
-        taken.setdefault(index, name)
-        twice = {row["name"] for row in ports[name] if sum(other["name"] == row["name"] for other in ports[name]) > 1}
-        problems += [Problem(f"{name}/{port}", "the cabling table has two cables for it") for port in sorted(twice)]
-        profile = law.profiles.get(str(value(name, "npu_profile") or "")) or {}
+            text = f"its place in the address plan, {index}, is {taken[index]}'s, too"
+            problems.append(Problem(f"node {name}", text, name, "fabric_index"))
+            continue
+        taken[index] = name
+        for port, count in Counter(row["name"] for row in ports[name]).items():
+            if count > 1:
+                text = f"the cabling table has {count} cables for it"
+                problems.append(Problem(f"{name}/{port}", text, name, "site_cabling_file"))
+        profile = law.profiles.get(_text(value(name, "npu_profile")) or "") or {}
         nodes.append({"name": name, "index": index, "product": profile.get("fabric"), "ports": ports[name]})
-    if problems:
-        raise PlanError(problems)
     return nodes
+
+
+def _text(value: Any) -> str | None:
+    text = plain(value)
+    return text if isinstance(text, str) and text else None
 
 
 def _surveyed_models(base: Path, file: Any) -> dict[str, str | None]:
     """The models of the survey's devices; none when there is no survey that can be read (its own stage says why)."""
-    if not file:
+    if not isinstance(file, str) or not file:
         return {}
     try:
         return {device.name: device.model for device in survey.load(base / str(file)).devices}

@@ -152,7 +152,7 @@ def test_the_verdict_schema_and_the_judge_know_the_same_states() -> None:
 
 
 def write_contract(tmp_path: Path, clauses: str) -> Path:
-    for name in ("profiles", "bios_vendors.yml"):
+    for name in ("profiles", "bios_vendors.yml", "switches.yml"):
         (tmp_path / name).symlink_to(contract.DIRECTORY / name)
     (tmp_path / "clauses.yml").write_text(clauses, encoding="utf-8")
     return tmp_path
