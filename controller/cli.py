@@ -39,6 +39,7 @@ examples:
   npuforge run hardware -i inventory/mysite      one stage: servers and switch through their BMCs
   npuforge report --language en                  the newest report again, in English
   npuforge ledger --format csv > assets.csv      the asset ledger
+  npuforge fabric plan --svg plan.svg            the plan of the NPU network as table and drawing
   npuforge runs                                  what was run, and with which verdicts
 
 Without -i the inventory is the lab's simulated site, inventory/twin (raised by bin/lab up).
@@ -47,6 +48,10 @@ RUN_HELP = """\
 Runs a playbook through ansible-runner. PLAYBOOK is a name or stage (site, survey, hardware, identity, report, ...) or
 the path of a playbook. Shown: a line for each piece of work per stage and host, a table, the verdicts of the run. The
 evidence and the report are in artifacts/<site>/<run>/. Plain ansible-playbook does the same.
+"""
+FABRIC_HELP = """\
+Computes the plan of the NPU network from inventory, cabling table and product profile, and prints it; nothing is
+touched. Every contradiction is told at once (exit code 3).
 """
 # command -> where its function is; imported when it is called, so that --help does not pay for Ansible.
 COMMANDS = {
@@ -57,6 +62,7 @@ COMMANDS = {
     "runs": "evidence:runs",
     "survey": "room:survey",
     "labels": "room:labels",
+    "fabric": "fabric:fabric",
 }
 
 
@@ -140,6 +146,12 @@ def parser() -> argparse.ArgumentParser:
     labels.add_argument("--language", choices=["zh", "en"], help="default: the site's")
     labels.add_argument("--output", default="labels.pdf", metavar="FILE", help="A4 sheets (default: labels.pdf)")
     labels.add_argument("--csv", metavar="FILE", help="also write the labels as a table, for a label printer")
+
+    fabric = command("fabric", "show the plan of the NPU network: ports, addresses, priority chain", FABRIC_HELP)
+    fabric.add_argument("what", choices=["plan"], metavar="plan", help="plan: what the fabric stage would set up")
+    fabric.add_argument("--language", choices=["zh", "en"], help="of the drawing; default: the site's")
+    fabric.add_argument("--json", action="store_true", help="print the plan (or why there is none) as JSON")
+    fabric.add_argument("--svg", metavar="FILE", help="also draw rails, ports and cables")
     return top
 
 

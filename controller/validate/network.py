@@ -56,9 +56,6 @@ def _uses(loaded: Loaded, networks: dict[str, Network]) -> Iterator[Use]:
             if key == "bmc_address" and switch:
                 continue
             yield from _use(host, key, host.values.get(key), network)
-        ports = host.values.get("npu_addresses")
-        for number, value in enumerate(ports if isinstance(ports, list) else []):
-            yield from _use(host, f"npu_addresses[{number}]", value, "parameter")
 
 
 def _use(host: HostVars, key: str, value: Any, network: str) -> Iterator[Use]:
@@ -68,7 +65,7 @@ def _use(host: HostVars, key: str, value: Any, network: str) -> Iterator[Use]:
 
 def _mistake(loaded: Loaded, use: Use, expected: str) -> Mistake:
     host = loaded.hosts[use.host]
-    place = loaded.text.place(use.key.split("[")[0], host.name, host.groups)
+    place = loaded.text.place(use.key, host.name, host.groups)
     return Mistake((use.host,), use.key, show(use.text, use.key, loaded.secrets), expected, place)
 
 

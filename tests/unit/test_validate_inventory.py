@@ -39,6 +39,18 @@ def test_the_hosts_file_alone_is_the_same_inventory(site: Path) -> None:
 
 
 NO_BMC_NETWORK = (SITE, "bmc:\n    subnet: 10.20.1.0/24\n    gateway: 10.20.1.1", "storage:\n    subnet: 10.20.1.0/24")
+NO_MANAGEMENT = (SITE, "  management:\n    subnet: 10.20.0.0/24\n    gateway: 10.20.0.1\n", "")
+
+
+def storage(subnet: str) -> tuple[str, str, str]:
+    return (SITE, "  # Also possible:", f"  storage:\n    subnet: {subnet}\n  # Also possible:")
+
+
+def fabric(line: str) -> tuple[str, str, str]:
+    return (SITE, "  netdetect: gateway\n", f"  netdetect: gateway\n  {line}\n")
+
+
+PLAN = "a network that can be planned: "
 # What is changed, and the one mistake that follows: hosts, key, part of the value, part of what was expected.
 Case = tuple[str, list[tuple[str, str, str]], tuple[tuple[str, ...], str, str, str]]
 CASES: list[Case] = [
@@ -68,11 +80,8 @@ CASES: list[Case] = [
     ),
     (
         "NPU address equals a switch",
-        [
-            ("host_vars/node1.yml", "- 10.30.0.12", "- 10.20.0.5"),
-            (SITE, "parameter:\n    subnet: 10.30.0.0/22", "storage:\n    subnet: 10.30.0.0/22"),
-        ],
-        (("sw1",), "ansible_host", "10.20.0.5", "node1 has it as npu_addresses[1]"),
+        [(HOSTS, "ansible_host: 10.20.0.5", "ansible_host: 10.30.0.14"), NO_MANAGEMENT],
+        (("node1",), "site_fabric", "first_address", "node1/NPU4: its address 10.30.0.14 is sw1's ansible_host"),
     ),
     (
         "duplicate serial number",
@@ -81,8 +90,8 @@ CASES: list[Case] = [
     ),
     (
         "overlapping subnets",
-        [(SITE, "subnet: 10.30.0.0/22", "subnet: 10.30.0.0/22\n  storage:\n    subnet: 10.30.1.0/24")],
-        (("all",), "site_networks.storage.subnet", "10.30.1.0/24", "does not overlap site_networks.parameter.subnet"),
+        [storage("10.20.1.128/25")],
+        (("all",), "site_networks.storage.subnet", "10.20.1.128/25", "does not overlap site_networks.bmc.subnet"),
     ),
     (
         "address outside its subnet",
@@ -106,8 +115,8 @@ CASES: list[Case] = [
     ),
     (
         "host bits in a subnet",
-        [(SITE, "subnet: 10.30.0.0/22", "subnet: 10.30.0.1/22")],
-        (("all",), "site_networks.parameter.subnet", "10.30.0.1/22", "a subnet without host bits: 10.30.0.0/22"),
+        [storage("10.40.0.1/24")],
+        (("all",), "site_networks.storage.subnet", "10.40.0.1/24", "a subnet without host bits: 10.40.0.0/24"),
     ),
     (
         "text where a number belongs",
@@ -141,8 +150,8 @@ CASES: list[Case] = [
     ),
     (
         "unknown key of a network",
-        [(SITE, "subnet: 10.30.0.0/22", "subnet: 10.30.0.0/22\n    vlna: 12")],
-        (("all",), "site_networks.parameter.vlna", "12", "did you mean vlan?"),
+        [(SITE, "gateway: 10.20.1.1", "gateway: 10.20.1.1\n    vlna: 12")],
+        (("all",), "site_networks.bmc.vlna", "12", "did you mean vlan?"),
     ),
     (
         "key of another group",
@@ -303,6 +312,56 @@ CASES: list[Case] = [
         "key written twice",
         [(HOSTS, "bmc_address: 10.20.1.12", "bmc_address: 10.20.1.12\n          bmc_address: 10.20.1.12")],
         (("node2",), "bmc_address", "written twice", "silently overridden"),
+    ),
+    (
+        "NPU network overlaps another",
+        [storage("10.30.2.0/24")],
+        (("all",), "site_fabric.subnet", "10.30.0.0/22", PLAN + "10.30.0.0/22 overlaps site_networks.storage"),
+    ),
+    (
+        "priority chain that contradicts itself",
+        [fabric("qos: {traffic_class: 160, service_level: 5, priority: 4, queue: 4}")],
+        (("all",), "site_fabric.qos.service_level", "5", PLAN + "is 5, but the PFC priority is 4"),
+    ),
+    (
+        "ECN limit below xoff and headroom",
+        [fabric("ecn: {low_limit_bytes: 204800}")],
+        (("all",), "site_fabric.ecn.low_limit_bytes", "204800", "are not below the ECN low limit 204800"),
+    ),
+    (
+        "unknown key of the NPU network",
+        [fabric("qos: {traffic_clas: 160}")],
+        (("all",), "site_fabric.qos.traffic_clas", "160", "did you mean traffic_class?"),
+    ),
+    (
+        "NPU network's value of the wrong type",
+        [fabric("link: {mtu_bytes: large}")],
+        (("all",), "site_fabric.link.mtu_bytes", "large", "an MTU in bytes from 68 to 9702"),
+    ),
+    (
+        "no room in the NPU network",
+        [(SITE, "subnet: 10.30.0.0/22", "subnet: 10.30.0.0/27")],
+        (("node3",), "site_fabric", "first_address", "node3/NPU5 and 3 more: no address is left for it"),
+    ),
+    (
+        "NPU port without a cable",
+        [("cabling.yml", "side_a_name: NPU3, side_b_device: sw1", "side_a_name: NIC7-P1, side_b_device: sw1")],
+        (("node1",), "site_cabling_file", "cabling.yml", PLAN + "node1/NPU3: the cabling table has no cable"),
+    ),
+    (
+        "place in the address plan taken",
+        [("host_vars/node1.yml", "fabric_index: 1", "fabric_index: 2")],
+        (("node2",), "fabric_index", "(missing)", "its place in the address plan, 2, is node1's, too"),
+    ),
+    (
+        "switch of an unknown model",
+        [(SWITCHES, "# switch_model: CE9855-32DQ", "switch_model: QFX5220-32CD")],
+        (("sw1",), "switch_model", "QFX5220-32CD", "is of no known family"),
+    ),
+    (
+        "permission for a switch that is none",
+        [(SWITCHES, "switch_roce_commit_to: []", "switch_roce_commit_to: [ws1]")],
+        (("sw1",), "switch_roce_commit_to[0]", "ws1", "did you mean sw1?"),
     ),
 ]
 
