@@ -127,6 +127,8 @@ class Server:
                 client, _ = listener.accept()
             except OSError:
                 return
+            # Echo and answer are small packets: without this each waits for the client's delayed acknowledgement.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
