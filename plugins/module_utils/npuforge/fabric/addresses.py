@@ -50,11 +50,14 @@ class Space:
         self.taken = mapping(inventory.get("addresses"), "addresses", problems)
         networks = mapping(inventory.get("networks"), "site_networks", problems)
         others = [(f"site_networks.{name}", refuse.network(text)) for name, text in sorted(networks.items())]
+        before = len(problems)
         refuse.overlaps(
             [(where, net) for where, net in zip(names, self.subnets) if net is not None],
             [(where, net) for where, net in others if net is not None],
             problems,
         )
+        # Without a place to count from, or with subnets that share addresses, whatever is counted only repeats that.
+        self.usable = self.first is not None and len(problems) == before
 
     def _given(self, fabric: Document, rails: int) -> tuple[list[Any], list[Any]]:
         if not self.per_rail:
@@ -93,8 +96,8 @@ class Space:
             self.problems.append(Problem(where, f"is {gateway}: no host of {net}"))
         return gateway
 
-    def _first(self, text: Any) -> int:
-        """How far the first address is from its subnet's."""
+    def _first(self, text: Any) -> int | None:
+        """How far the first address is from its subnet's; None where it is wrong."""
         net = self.subnets[0] if self.subnets else None
         if text is None:
             used = [0 if each is None or own is None else int(each) - int(own.network_address)
@@ -107,7 +110,7 @@ class Space:
             if refuse.host_of(net, first):
                 return int(first) - int(net.network_address)
             self.problems.append(Problem(f"{SITE}.first_address", f"is {first}: no host of {net}"))
-        return 1
+        return None
 
     def _target(self) -> ipaddress.IPv4Address | None:
         """What all ports ping; None for each one's gateway, or for nothing."""
@@ -130,7 +133,7 @@ class Space:
         """
         place = rail - 1 if self.per_rail else 0
         net = self.subnets[place] if place < len(self.subnets) else None
-        if net is None:
+        if net is None or self.first is None or not self.usable:
             return None
         where, gateway = f"{node}/{port}", self.gateways[place]
         offset = self.first + (index - 1 if self.per_rail else (index - 1) * per_node + rail - 1)
