@@ -6,8 +6,8 @@ Options:
   ``language``  of the drawing: ``zh`` or ``en``; default ``site_report_language``, else ``zh``.
   ``run_dir``   default: the fact that ``evidence_open`` set. Without one nothing is written.
 
-Writes ``<run>/fabric/plan.json`` and ``<run>/figures/fabric.svg``. Result: ``plan``, ``table`` (text), ``files`` and
-``ansible_facts.npuforge_fabric_plan``.
+Writes ``<run>/fabric/plan.json`` and ``<run>/figures/fabric.svg``; prints the table where the playbook was asked for
+the plan (``--tags plan``). Result: ``plan``, ``table`` (lines), ``files`` and ``ansible_facts.npuforge_fabric_plan``.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ class ActionModule(ActionBase):
         except PlanError as error:
             lines = [f"{problem['where']}: {problem['problem']}" for problem in error.problems]
             raise AnsibleActionFail("the fabric cannot be planned:\n  " + "\n  ".join(lines)) from error
+        table = show.table(plan)
+        if "plan" in (variables.get("ansible_run_tags") or ()):
+            self._display.display(table)
         files: list[str] = []
         if task.folder is not None:
             try:
@@ -73,7 +76,7 @@ class ActionModule(ActionBase):
         result.update(
             changed=False,
             plan=plan,
-            table=show.table(plan).splitlines(),
+            table=table.splitlines(),
             files=files,
             ansible_facts={"npuforge_fabric_plan": plan},
         )

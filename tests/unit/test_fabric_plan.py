@@ -184,6 +184,7 @@ assert isinstance(SUBNETS, list)
 REFUSED: list[tuple[Callable[[Inventory], None], str, str]] = [
     (fabric(qos={"dscp": 40}), "site_fabric.qos.dscp", "HCCL_RDMA_TC 132 sends DSCP 33"),
     (fabric(qos={"traffic_class": 133}), "site_fabric.qos.traffic_class", "a multiple of 4"),
+    (fabric(qos={"traffic_class": 134}), "site_fabric.qos.traffic_class", "is 134: a multiple of 4"),
     (fabric(qos={"traffic_class": 256}), "site_fabric.qos.traffic_class", "is 256: from 0 to 252"),
     (fabric(qos={"priority": 3, "queue": 3}), "site_fabric.qos.service_level", "is 4, but the PFC priority is 3"),
     (fabric(qos={"queue": 5}), "site_fabric.qos.queue", "is 5, but PFC holds back priority 4"),
@@ -198,7 +199,7 @@ REFUSED: list[tuple[Callable[[Inventory], None], str, str]] = [
     (fabric(pfc={"lossless_priorities": [4, 8]}), "site_fabric.pfc.lossless_priorities", "from 0 to 7"),
     (fabric(pfc={"deadlock": {"detect_time": 16}}), "site_fabric.pfc.deadlock.detect_time", "is 16: from 1 to 15"),
     (fabric(ecn={"low_limit_bytes": 204800}), "switch sw1", "xoff 524288 + headroom 40960 bytes are not below the ECN"),
-    (fabric(ecn={"low_limit_bytes": 564_248}), "switch sw1", "are not below the ECN low limit 564248"),
+    (fabric(ecn={"low_limit_bytes": 565248}), "switch sw1", "are not below the ECN low limit 565248"),
     (fabric(ecn={"low_limit_bytes": 2097153}), "site_fabric.ecn.low_limit_bytes", "above the high limit 2097152"),
     (fabric(ecn={"discard_percentage": 0}), "site_fabric.ecn.discard_percentage", "is 0: from 1 to 100"),
     (fabric(link={"mtu_bytes": 9703}), "site_fabric.link.mtu_bytes", "is 9703: from 68 to 9702"),

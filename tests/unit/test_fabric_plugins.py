@@ -20,6 +20,7 @@ PLAY = [
     {
         "hosts": "localhost",
         "gather_facts": False,
+        "tags": ["always"],
         "tasks": [
             {"evidence_open": None},
             {"fabric_plan": {"language": "en"}, "register": "made"},
@@ -83,6 +84,13 @@ def test_the_plan_is_kept_and_handed_on_also_in_check_mode(folder: Path, check: 
     assert out["made"]["files"] == ["fabric/plan.json", "figures/fabric.svg"]
     assert any(line.startswith("node2/NPU3  -i 2  3     10.30.0.21/22") for line in out["made"]["table"])
     assert out["node"] == node_part(plan, "node2") and out["switch"] == switch_part(plan, "sw1")
+
+
+def test_the_table_is_printed_where_it_was_asked_for(folder: Path) -> None:
+    row = "node2/NPU3  -i 2  3     10.30.0.21/22"
+    assert row not in play(folder).stdout
+    asked = play(folder, "--tags", "plan").stdout
+    assert row in asked and "HCCL_RDMA_TC=132" in asked
 
 
 def test_every_contradiction_fails_the_task_at_once(folder: Path) -> None:
