@@ -78,9 +78,9 @@ def heat_map(flows: list[Flow], threshold: float | None, words: Words) -> Figure
             f'<text x="{LEFT - 8}" y="{y + 16}" text-anchor="end" font-size="11">{escape(clean(direction))}</text>'
         )
         for column, rail in enumerate(rails):
-            flow = cells.get((direction, rail))
+            carried = cells.get((direction, rail))
             x = LEFT + column * WIDTH
-            fill, ink, text = _cell(flow, threshold)
+            fill, ink, text = _cell(carried, threshold)
             parts.append(
                 f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" fill="{fill}" stroke="#ffffff"/>'
                 f'<text x="{x + WIDTH / 2:g}" y="{y + 16}" text-anchor="middle" font-size="11" fill="{ink}">'

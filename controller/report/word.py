@@ -271,7 +271,7 @@ def _fabric(writer: Writer, report: Report) -> None:
         aspects = [*fabric.NPU_ASPECTS, *fabric.SWITCH_ASPECTS]
         heads = [words("fabric.col.npu"), words("fabric.col.switch_port")]
         heads += [words(f"fabric.aspect.{aspect}") for aspect in aspects] + [words("fabric.col.slowest")]
-        table = [
+        table: list[tuple[Cell | str, ...]] = [
             (
                 row.name,
                 row.switch_port,
