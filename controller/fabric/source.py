@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,16 @@ def inputs(
     cables = _cables(base, plain(here("site_cabling_file")))
     given = plain(here("site_networks"))
     networks = given if isinstance(given, dict) else {}
-    models = _surveyed_models(base, plain(here("site_survey_file")))
+    room = _survey(base, plain(here("site_survey_file")))
+    models = {} if room is None else {device.name: device.model for device in room.devices}
+    nodes = _nodes(servers, value, cables, law, problems)
+    problems += _surveyed_ports(room, nodes)
     return {
         "site": str(here("site_name") or ""),
         "fabric": fabric,
         "networks": {str(name): entry.get("subnet") for name, entry in networks.items() if isinstance(entry, dict)},
         "addresses": _addresses((*servers, *switches), value),
-        "nodes": _nodes(servers, value, cables, law, problems),
+        "nodes": nodes,
         "switches": {
             name: _switch(_text(value(name, "switch_model")) or models.get(name), _text(value(name, "switch_os")), law)
             for name in switches
@@ -143,14 +146,29 @@ def _text(value: Any) -> str | None:
     return text if isinstance(text, str) and text else None
 
 
-def _surveyed_models(base: Path, file: Any) -> dict[str, str | None]:
-    """The models of the survey's devices; none when there is no survey that can be read (its own stage says why)."""
+def _survey(base: Path, file: Any) -> survey.Survey | None:
+    """None when there is no survey that can be read (its own stage says why)."""
     if not isinstance(file, str) or not file:
-        return {}
+        return None
     try:
-        return {device.name: device.model for device in survey.load(base / str(file)).devices}
+        return survey.load(base / file)
     except survey.InputError:
-        return {}
+        return None
+
+
+def _surveyed_ports(room: survey.Survey | None, nodes: Iterable[Document]) -> Iterator[Problem]:
+    """Cables of NPU ports to ports that their switch does not have, where the survey lists its ports."""
+    try:
+        places = {} if room is None else labels.places(room)
+    except survey.InputError:
+        return
+    for node in nodes:
+        for port in node["ports"]:
+            place = places.get(port["switch"])
+            if place is not None and place.ports is not None and port["switch_port"] not in place.ports:
+                end = f"{port['switch']} {port['switch_port']}"
+                text = f"its cable leads to {end}, a port that the survey file does not list"
+                yield Problem(f"{node['name']}/{port['name']}", text, node["name"], "site_cabling_file")
 
 
 def _switch(model: str | None, os: str | None, law: contract.Contract) -> Document:

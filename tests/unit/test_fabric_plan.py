@@ -92,6 +92,24 @@ def test_a_switch_differs_from_its_family_where_the_site_says_so() -> None:
     assert switch["buffer"] == {"form": "dynamic", "xoff": 6, "xoff_bytes": 524288, "headroom_bytes": 81920}
 
 
+@pytest.mark.parametrize(
+    ("nodes", "changes", "pool"),
+    [
+        (4, {}, 4096),  # 32 ports of 128 KiB
+        (5, {}, 5120),
+        (4, {"pfc": {"lossless_priorities": [3, 4]}}, 8192),
+        (4, {"switches": {"sw1": {"buffer": {"headroom_bytes": 131073}}}}, 5120),
+        (5, {"switches": {"sw1": {"headroom_pool_kib": 3000}}}, 3000),
+    ],
+)
+def test_the_headroom_pool_holds_what_all_ports_may_take(nodes: int, changes: dict[str, Any], pool: int) -> None:
+    inventory = site(nodes, **changes)
+    assert build_plan(inventory)["switches"]["sw1"]["headroom_pool_kib"] == pool
+    inventory["switches"]["sw1"] = family("ce6866")
+    inventory["fabric"].pop("switches", None)
+    assert build_plan(inventory)["switches"]["sw1"]["headroom_pool_kib"] is None
+
+
 def test_each_rail_has_its_subnet_and_gateway() -> None:
     plan = build_plan(site(**RAILS))
     for port in plan["ports"]:
@@ -193,13 +211,18 @@ REFUSED: list[tuple[Callable[[Inventory], None], str, str]] = [
     (fabric(qos={"cnp": {"dscp": 33}}), "site_fabric.qos.cnp.dscp", "is that of the data, 33"),
     (fabric(qos={"cnp": {"dscp": 64}}), "site_fabric.qos.cnp.dscp", "is 64: from 0 to 63"),
     (fabric(qos={"cnp": {"queue": 4}}), "site_fabric.qos.cnp.queue", "is that of the data, 4"),
+    (
+        fabric(qos={"cnp": {"queue": 3}}, pfc={"lossless_priorities": [3, 4]}),
+        "site_fabric.qos.cnp.queue",
+        "is 3, a lossless one",
+    ),
     (fabric(pfc={"lossless_priorities": [4, 6]}), "site_fabric.qos.cnp.priority", "is 6, a lossless one"),
     (fabric(pfc={"lossless_priorities": [3]}), "site_fabric.pfc.lossless_priorities", "lacks the data's priority 4"),
     (fabric(pfc={"lossless_priorities": [0, 1, 2, 3, 4]}), "site_fabric.pfc.lossless_priorities", "at most 4"),
     (fabric(pfc={"lossless_priorities": [4, 8]}), "site_fabric.pfc.lossless_priorities", "from 0 to 7"),
     (fabric(pfc={"deadlock": {"detect_time": 16}}), "site_fabric.pfc.deadlock.detect_time", "is 16: from 1 to 15"),
-    (fabric(ecn={"low_limit_bytes": 204800}), "switch sw1", "xoff 524288 + headroom 40960 bytes are not below the ECN"),
-    (fabric(ecn={"low_limit_bytes": 565248}), "switch sw1", "are not below the ECN low limit 565248"),
+    (fabric(ecn={"low_limit_bytes": 204800}), "switch sw1", "xoff 524288 + headroom 131072 bytes are not below"),
+    (fabric(ecn={"low_limit_bytes": 655360}), "switch sw1", "are not below the ECN low limit 655360"),
     (fabric(ecn={"low_limit_bytes": 2097153}), "site_fabric.ecn.low_limit_bytes", "above the high limit 2097152"),
     (fabric(ecn={"discard_percentage": 0}), "site_fabric.ecn.discard_percentage", "is 0: from 1 to 100"),
     (fabric(link={"mtu_bytes": 9703}), "site_fabric.link.mtu_bytes", "is 9703: from 68 to 9702"),
@@ -286,7 +309,7 @@ def test_all_contradictions_are_told_at_once() -> None:
 
 def test_the_limits_themselves_are_allowed() -> None:
     # xoff + headroom + 1; two lanes' worth; the whole subnet; the smallest MTU that holds the large probe
-    assert problems(site(ecn={"low_limit_bytes": 524288 + 40960 + 1})) == []
+    assert problems(site(ecn={"low_limit_bytes": 524288 + 131072 + 1})) == []
     assert problems(site(link={"mtu_bytes": 4096 + 28})) == []
     assert problems(site(first_address="10.88.0.231")) == []
     assert problems(site(pfc={"lossless_priorities": [1, 2, 3, 4]})) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
-from npuforge.fabric.plan import node_part, switch_part
+from ansible.errors import AnsibleFilterError
+from npuforge.fabric.plan import build_plan, node_part, switch_part
 
 from controller import contract
+from tests.unit.fabric_plan_helpers import site
 from tests.unit.validate_helpers import ROOT, edit, make_site
 
 PLAY = [
@@ -22,6 +25,7 @@ PLAY = [
         "gather_facts": False,
         "tags": ["always"],
         "tasks": [
+            {"evidence_open": None},
             {"evidence_open": None},
             {"fabric_plan": {"language": "en"}, "register": "made"},
             {"copy": {"dest": "{{ playbook_dir }}/out.json", "content": "{{ parts }}"}, "check_mode": False},
@@ -34,17 +38,8 @@ PLAY = [
             }
         },
     },
-    {
-        "hosts": "localhost",
-        "gather_facts": False,
-        "tasks": [
-            {
-                "debug": {"msg": "{{ ansible_facts.npuforge_fabric_plan | fabric_node_part(asked) }}"},
-                "when": "asked is defined",
-            }
-        ],
-    },
 ]
+ROW = "node2/NPU3  -i 2  3     10.30.0.21/22"
 
 
 @pytest.fixture
@@ -84,13 +79,18 @@ def test_the_plan_is_kept_and_handed_on_also_in_check_mode(folder: Path, check: 
     assert out["made"]["files"] == ["fabric/plan.json", "figures/fabric.svg"]
     assert any(line.startswith("node2/NPU3  -i 2  3     10.30.0.21/22") for line in out["made"]["table"])
     assert out["node"] == node_part(plan, "node2") and out["switch"] == switch_part(plan, "sw1")
+    assert ROW not in done.stdout
+    subjects = json.loads((run / "run.json").read_text(encoding="utf-8"))["inventory"]["subjects"]
+    assert subjects["npu"] == [f"node{node}/NPU{npu}" for node in (1, 2, 3) for npu in range(1, 9)]
+    lanes = [f"sw1/400GE1/0/{port}:{lane}" for port in range(1, 13) for lane in (1, 2)]
+    assert sorted(subjects["port"]) == sorted(lanes)
+    assert subjects["node_pair"] == ["node1-node2", "node1-node3", "node2-node3"]
+    assert subjects["cluster"] == subjects["site"] == ["example-hospital"]
 
 
 def test_the_table_is_printed_where_it_was_asked_for(folder: Path) -> None:
-    row = "node2/NPU3  -i 2  3     10.30.0.21/22"
-    assert row not in play(folder).stdout
     asked = play(folder, "--tags", "plan").stdout
-    assert row in asked and "HCCL_RDMA_TC=132" in asked
+    assert ROW in asked and "HCCL_RDMA_TC=132" in asked
 
 
 def test_every_contradiction_fails_the_task_at_once(folder: Path) -> None:
@@ -103,8 +103,21 @@ def test_every_contradiction_fails_the_task_at_once(folder: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
     assert not (folder / "out.json").exists()
     assert not list(folder.glob("artifacts/*/*/fabric/plan.json"))
+    # The run is open for the other stages, without the subjects that only a plan can name; said once, opened twice.
+    run = (folder / "artifacts" / "example-hospital" / "latest").resolve()
+    subjects = json.loads((run / "run.json").read_text(encoding="utf-8"))["inventory"]["subjects"]
+    assert sorted(subjects) == ["bmc", "node", "site", "switch"]
+    assert " ".join(done.stderr.split()).count("no fabric plan, 2 problems, the first: site_fabric.netdetect") == 1
 
 
-def test_a_node_that_the_plan_does_not_know(folder: Path) -> None:
-    done = play(folder, "-e", "asked=node9")
-    assert done.returncode == 2 and "the fabric plan knows no 'node9'" in done.stdout + done.stderr
+def test_what_the_plan_does_not_know() -> None:
+    spec = importlib.util.spec_from_file_location("fabric_filters", ROOT / "plugins/filter/fabric.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    filters, plan = module.FilterModule().filters(), build_plan(site())
+    for name, asked in (("fabric_node_part", "node9"), ("fabric_switch_part", "sw9")):
+        with pytest.raises(AnsibleFilterError, match=f"the fabric plan knows no '{asked}'"):
+            filters[name](plan, asked)
+        with pytest.raises(AnsibleFilterError, match="there is no fabric plan: the task fabric_plan comes first"):
+            filters[name](None, asked)

@@ -65,6 +65,24 @@ def test_a_cable_that_is_taken_away_does_not_count(twin: Twin) -> None:
     ]
 
 
+def test_a_cable_to_a_port_that_the_survey_does_not_list(twin: Twin) -> None:
+    edit(twin.folder / "cabling.yml", ('side_b_name: "400GE1/0/6:1"', 'side_b_name: "400GE1/0/33:1"'))
+    text = "its cable leads to sw1 400GE1/0/33:1, a port that the survey file does not list"
+    assert twin.problems() == [("node2/NPU3", text, "node2", "site_cabling_file")]
+    # A survey that lists no ports, or none that can be read, says nothing about them.
+    survey = twin.folder / "survey.yml"
+    listed = 'ports: ["400GE1/0/[1-32]", "10GE1/0/[1-2]", "MEth0/0/0"]'
+    edit(survey, (listed, "ports: []"))
+    edit(survey, ('breakout_lanes: {"400GE1/0/[1-12]": 2}', "breakout_lanes: {}"))
+    assert twin.plan()["ports"][10]["switch_port"] == "400GE1/0/33:1"
+    edit(survey, ("ports: []", 'ports: ["400GE1/0/[32-1]"]'))
+    assert twin.problems() == []
+    twin.here["site_survey_file"] = None
+    for values in twin.values.values():
+        values.setdefault("switch_model", "CE9855-32DQ")
+    assert twin.plan()["ports"][10]["switch_port"] == "400GE1/0/33:1"
+
+
 def test_two_cables_for_one_port(twin: Twin) -> None:
     edit(
         twin.folder / "cabling.yml",
@@ -203,7 +221,7 @@ def test_the_command_tells_every_contradiction(example: Path, capsys: pytest.Cap
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("npuforge: the fabric cannot be planned:\n  site_fabric.qos.dscp: is 40, but")
-    assert "\n  switch sw1: xoff 524288 + headroom 40960 bytes are not below the ECN low limit 1000\n" in shown.err
+    assert "\n  switch sw1: xoff 524288 + headroom 131072 bytes are not below the ECN low limit 1000\n" in shown.err
     assert cli.main(["fabric", "plan", "-i", str(example), "--json"]) == 3
     found = json.loads(capsys.readouterr().out)["problems"]
     assert [each["where"] for each in found] == ["site_fabric.qos.dscp", "switch sw1"]

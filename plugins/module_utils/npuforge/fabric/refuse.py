@@ -108,8 +108,11 @@ def chain(plan: Document, problems: list[Problem]) -> None:
         wrong("qos.cnp.priority", f"is that of the data, {priority}: {held}")
     elif cnp["priority"] is not None and cnp["priority"] in (lossless or ()):
         wrong("qos.cnp.priority", "is {}, a lossless one: {}".format(cnp["priority"], held))
-    if _same(cnp["queue"], qos["queue"]) and not _same(cnp["priority"], priority):
-        wrong("qos.cnp.queue", "is that of the data, {}: {}".format(qos["queue"], held))
+    if cnp["priority"] not in (priority, *(lossless or ())):  # else it was said above
+        if _same(cnp["queue"], qos["queue"]):
+            wrong("qos.cnp.queue", "is that of the data, {}: {}".format(qos["queue"], held))
+        elif cnp["queue"] is not None and cnp["queue"] in (lossless or ()):
+            wrong("qos.cnp.queue", "is {}, a lossless one: {}".format(cnp["queue"], held))
     if lossless is not None:
         if priority is not None and priority not in lossless:
             wrong("pfc.lossless_priorities", f"{lossless} lacks the data's priority {priority}")
