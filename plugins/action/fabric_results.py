@@ -8,7 +8,7 @@ Options:
   ``collective``     the result of ``collective_test``.
   ``counters``       the results of ``fabric_test`` with ``do: [counters]`` after the collective tests.
   ``switch_before``, ``switch_after``  results with observations of kind ``port`` (``switch_roce``) from before and
-                     after the collective tests; what lies in the run folder stands for a missing ``switch_before``.
+                     after the tests; without both, what the switches dropped stays unknown.
   ``run_dir``        default: the fact that ``evidence_open`` set. Without one causes are not looked for.
 
 Result: ``observations`` (node, node_pair, cluster; for ``evidence_record``), ``failed_flows``, ``slow_flows`` and
@@ -106,7 +106,7 @@ def join(plan: Document, given: Document, folder: evidence.RunFolder | None, lim
         pair.facts["remedies"] = {check: text for check, text in named.items() if text}
         entry = observation("node_pair", pair.name, COLLECTOR, pair.facts, simulated)
         entries.append({"observation": entry, "raw": []})
-    before = _counters(_entries(given["switch_before"]) or [{"observation": item} for item in observed], plan)
+    before = _counters(_entries(given["switch_before"]), plan)
     after = _counters(_entries(given["switch_after"]), plan)
     snapshots = results.halves_of(_flat(given["counters"]))
     entries += [_with_counters(entry, (halves, snapshots), (before, after)) for entry in _entries(given["collective"])]

@@ -97,7 +97,7 @@ def test_from_nothing_to_proven_and_nothing_to_do_the_second_time(bare: Twin) ->
 
 def test_a_lossy_switch_cannot_pass(bare: Twin) -> None:
     """The twin obeys causes: NPU ports alone are not enough."""
-    stage(bare, "-e", "switch_roce_commit_to=[]", *QUICK)
+    stage(bare, "-e", '{"switch_roce_commit_to": []}', *QUICK)
     said = {row["check"]: row for row in found().values()}
     assert said["fabric.node_bandwidth"]["verdict"] == "fail"
     assert said["fabric.zero_loss"]["verdict"] == "fail"
@@ -226,9 +226,12 @@ def test_settings_survive_restarts_that_really_happen(twin: Twin) -> None:
     assert found() == {}
 
 
-@pytest.mark.parametrize("password", ["wrong-password-of-a-test"])
-def test_wrong_credentials_stop_only_the_switch(twin: Twin, password: str) -> None:
-    stage(twin, "--skip-tags", "measure", "-e", f"switch_roce_password={password}")
+def test_wrong_credentials_stop_only_the_switch(twin: Twin) -> None:
+    arguments = ("-i", "inventory/twin", "playbooks/site.yml", "--skip-tags", "measure")
+    done = twin.playbook(*arguments, "-e", "switch_roce_password=wrong-password-of-a-test", callback="default")
+    assert done.returncode != 0
+    assert "user npuforge is refused" in done.stdout
+    assert "Judge the evidence" in done.stdout, "the report was not made"
     seen = found()
     assert {check for check, _ in seen} >= {"fabric.switch_config", "fabric.switch_trust"}
     assert {row["verdict"] for row in seen.values()} == {"unknown"}
