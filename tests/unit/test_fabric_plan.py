@@ -92,24 +92,6 @@ def test_a_switch_differs_from_its_family_where_the_site_says_so() -> None:
     assert switch["buffer"] == {"form": "dynamic", "xoff": 6, "xoff_bytes": 524288, "headroom_bytes": 81920}
 
 
-@pytest.mark.parametrize(
-    ("nodes", "changes", "pool"),
-    [
-        (4, {}, 4096),  # 32 ports of 128 KiB
-        (5, {}, 5120),
-        (4, {"pfc": {"lossless_priorities": [3, 4]}}, 8192),
-        (4, {"switches": {"sw1": {"buffer": {"headroom_bytes": 131073}}}}, 5120),
-        (5, {"switches": {"sw1": {"headroom_pool_kib": 3000}}}, 3000),
-    ],
-)
-def test_the_headroom_pool_holds_what_all_ports_may_take(nodes: int, changes: dict[str, Any], pool: int) -> None:
-    inventory = site(nodes, **changes)
-    assert build_plan(inventory)["switches"]["sw1"]["headroom_pool_kib"] == pool
-    inventory["switches"]["sw1"] = family("ce6866")
-    inventory["fabric"].pop("switches", None)
-    assert build_plan(inventory)["switches"]["sw1"]["headroom_pool_kib"] is None
-
-
 def test_each_rail_has_its_subnet_and_gateway() -> None:
     plan = build_plan(site(**RAILS))
     for port in plan["ports"]:
@@ -221,8 +203,8 @@ REFUSED: list[tuple[Callable[[Inventory], None], str, str]] = [
     (fabric(pfc={"lossless_priorities": [0, 1, 2, 3, 4]}), "site_fabric.pfc.lossless_priorities", "at most 4"),
     (fabric(pfc={"lossless_priorities": [4, 8]}), "site_fabric.pfc.lossless_priorities", "from 0 to 7"),
     (fabric(pfc={"deadlock": {"detect_time": 16}}), "site_fabric.pfc.deadlock.detect_time", "is 16: from 1 to 15"),
-    (fabric(ecn={"low_limit_bytes": 204800}), "switch sw1", "xoff 524288 + headroom 131072 bytes are not below"),
-    (fabric(ecn={"low_limit_bytes": 655360}), "switch sw1", "are not below the ECN low limit 655360"),
+    (fabric(ecn={"low_limit_bytes": 204800}), "switch sw1", "xoff 524288 + headroom 262144 bytes are not below"),
+    (fabric(ecn={"low_limit_bytes": 786432}), "switch sw1", "are not below the ECN low limit 786432"),
     (fabric(ecn={"low_limit_bytes": 2097153}), "site_fabric.ecn.low_limit_bytes", "above the high limit 2097152"),
     (fabric(ecn={"discard_percentage": 0}), "site_fabric.ecn.discard_percentage", "is 0: from 1 to 100"),
     (fabric(link={"mtu_bytes": 9703}), "site_fabric.link.mtu_bytes", "is 9703: from 68 to 9702"),
@@ -273,7 +255,7 @@ REFUSED: list[tuple[Callable[[Inventory], None], str, str]] = [
     (no_product, "node node3", "its profile has no fabric values"),
     (no_nodes, "npu_servers", "the inventory has no server"),
     (unknown_model, "switch sw1", "model 'X1' is of no known family"),
-    (pool_refused, "switch sw1", "models of its family take no headroom pool"),
+    (pool_refused, "switch sw1", "set up without a headroom pool"),
     (fabric(switches={"sw2": {}}), "site_fabric.switches.sw2", "no cable of an NPU port leads to such a switch"),
     (
         fabric(switches={"sw1": {"buffer": {"form": "fluid"}}}),
@@ -309,7 +291,7 @@ def test_all_contradictions_are_told_at_once() -> None:
 
 def test_the_limits_themselves_are_allowed() -> None:
     # xoff + headroom + 1; two lanes' worth; the whole subnet; the smallest MTU that holds the large probe
-    assert problems(site(ecn={"low_limit_bytes": 524288 + 131072 + 1})) == []
+    assert problems(site(ecn={"low_limit_bytes": 524288 + 262144 + 1})) == []
     assert problems(site(link={"mtu_bytes": 4096 + 28})) == []
     assert problems(site(first_address="10.88.0.231")) == []
     assert problems(site(pfc={"lossless_priorities": [1, 2, 3, 4]})) == []

@@ -127,7 +127,9 @@ def test_problems_of_files_and_of_the_plan_are_told_together(twin: Twin) -> None
     ("model", "os", "family"),
     [
         ("CE9855-32DQ", "huawei_vrpv8", "ce8855"),
+        ("CE8851-32CQ4BQ", "huawei_vrpv8", "ce8855"),
         ("ce6866-48s8cq-p", "huawei_vrpv8", "ce6866"),
+        ("CE8851-32CQ8DQ-P", "huawei_vrpv8", "ce6866"),
         ("S9855-48CD8D", "h3c_comware", "h3c_s98xx"),
         ("sonic-x86_64-accton_as9716_32d", "sonic", "sonic"),
     ],
@@ -221,7 +223,7 @@ def test_the_command_tells_every_contradiction(example: Path, capsys: pytest.Cap
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("npuforge: the fabric cannot be planned:\n  site_fabric.qos.dscp: is 40, but")
-    assert "\n  switch sw1: xoff 524288 + headroom 131072 bytes are not below the ECN low limit 1000\n" in shown.err
+    assert "\n  switch sw1: xoff 524288 + headroom 262144 bytes are not below the ECN low limit 1000\n" in shown.err
     assert cli.main(["fabric", "plan", "-i", str(example), "--json"]) == 3
     found = json.loads(capsys.readouterr().out)["problems"]
     assert [each["where"] for each in found] == ["site_fabric.qos.dscp", "switch sw1"]

@@ -122,11 +122,9 @@ def _switches(
             problems.append(Problem(first["id"], text, first["node"], "site_cabling_file"))
             continue
         own = values.mapping(given.get(name), f"{where}.{name}", problems)
-        used = [str(port["switch_port"]) for port in ports if port["switch"] == name]
         found[name] = _switch(name, known[name], own, shared, problems)
+        used = [str(port["switch_port"]) for port in ports if port["switch"] == name]
         found[name]["ports"] = sorted(used, key=_natural)
-        if own.get("headroom_pool_kib") is None:
-            _enough(found[name], len(used) * len(shared["pfc"]["lossless_priorities"] or ()))
     for name in given:
         if name not in found:
             problems.append(Problem(f"{where}.{name}", "no cable of an NPU port leads to such a switch"))
@@ -162,13 +160,6 @@ def _switch(name: str, data: Document, given: Document, shared: Document, proble
         "cell_bytes": both.get("cell_bytes"),
         "buffer": buffer,
     }
-
-
-def _enough(switch: Document, queues: int) -> None:
-    """Raise the family's headroom pool to what all lossless queues may take out of it at once, in whole MiB."""
-    pool, headroom = switch.get("headroom_pool_kib"), (switch.get("buffer") or {}).get("headroom_bytes")
-    if pool is not None and headroom is not None:
-        switch["headroom_pool_kib"] = max(pool, -(-queues * headroom // (1 << 20)) * 1024)
 
 
 def _natural(text: str) -> list[Any]:

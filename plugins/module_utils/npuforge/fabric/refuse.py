@@ -191,9 +191,8 @@ def buffers(name: str, data: Document, buffer: Document, plan: Document, problem
     """
     where = f"switch {name}"
     if data.get("headroom_pool_kib") is not None and data.get("refuses_headroom_pool"):
-        problems.append(
-            Problem(where, "models of its family take no headroom pool", "", f"site_fabric.switches.{name}")
-        )
+        text = "models of its family are set up without a headroom pool"
+        problems.append(Problem(where, text, "", f"site_fabric.switches.{name}"))
     xoff, headroom, low = buffer.get("xoff_bytes"), buffer.get("headroom_bytes"), plan["ecn"]["low_limit_bytes"]
     if buffer.get("form") == "static" and xoff is None:
         text = "xoff is static, but nobody gives xoff_bytes"
