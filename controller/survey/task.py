@@ -40,10 +40,12 @@ def site_task(variables: dict[str, Any], here: Callable[[str], Any], options: di
 
 
 def inventory_directory(here: Callable[[str], Any]) -> Path:
-    """The folder of the inventory; an implicit localhost has no ``inventory_dir``, but the sources are known."""
-    directory = here("inventory_dir")
-    if directory:
-        return Path(str(directory))
+    """The folder of the inventory. An implicit localhost has no ``inventory_dir``, but the sources are known. Of
+    several it is the one with the site's files."""
     sources = [Path(str(source)) for source in here("ansible_inventory_sources") or []]
     folders = [source if source.is_dir() else source.parent for source in sources if source.exists()]
-    return folders[0] if folders else Path()
+    if here("inventory_dir"):
+        folders.insert(0, Path(str(here("inventory_dir"))))
+    names = [str(name) for name in (here("site_cabling_file"), here("site_survey_file")) if name]
+    holding = [folder for folder in folders if any((folder / name).is_file() for name in names)]
+    return (holding or folders or [Path()])[0]
