@@ -15,7 +15,7 @@ DOCUMENT = ROOT / "docs" / "faults-fabric.md"
 HEADER = """\
 # Faults of the fabric and what catches them
 
-Each of these was planted on the twin (`bin/lab break node2 <fault>`, `bin/lab break sw1 <fault>`), the fabric stage ran,
+Each of these was planted on the twin (`bin/lab break node2 <fault>`, `bin/lab break sw1 <fault>`), the stage ran,
 and the check named here gave the verdict, with the port or machine in its words (`tests/integration/test_fabric.py`).
 Settings are looked at with `--check`: a real run mends them before anybody sees them. Those under 4.1.2-2 take a
 measurement. Faults of servers and switch themselves: [faults.md](faults.md).
