@@ -16,6 +16,7 @@ from tests.integration.conftest import ROOT, Twin
 
 pytestmark = [pytest.mark.twin, pytest.mark.root]
 ARTIFACTS = ROOT / "artifacts" / "twin"
+BRIEF = ("--skip-tags", "measure")  # the bandwidth test has its own tests
 
 
 def latest() -> Path:
@@ -50,7 +51,7 @@ def test_healthy_site_is_accepted_and_a_second_run_changes_nothing(twin: Twin) -
     assert {"hardware.npu_count", "hardware.bios_domestic", "hardware.post", "survey.feed_load"} <= passed
     for name in ("report.html", "report.docx", "report.pdf", "ctrf.json", "junit.xml", "verdicts.json", "events.jsonl"):
         assert (latest() / name).stat().st_size > 100, name
-    second = twin.playbook("playbooks/site.yml", callback="default")
+    second = twin.playbook("playbooks/site.yml", *BRIEF, callback="default")
     assert second.returncode == 0, second.stdout + second.stderr
     assert changed_counts(second.stdout)
     assert set(changed_counts(second.stdout)) == {0}, second.stdout
@@ -78,7 +79,7 @@ def test_every_stage_also_runs_alone(twin: Twin, name: str) -> None:
 
 def test_a_fault_ends_the_run_non_zero_and_is_named(twin: Twin) -> None:
     twin.lab("break", "node2", "psu_unplugged")
-    done = twin.npuforge("run", "site", "-i", "inventory/twin")
+    done = twin.npuforge("run", "site", "-i", "inventory/twin", *BRIEF)
     assert done.returncode == 1, done.stdout + done.stderr
     assert ("hardware.psu_health", "node2", "fail") in findings()
     assert {subject for _, subject, _ in findings()} == {"node2"}
@@ -123,8 +124,8 @@ def test_planted_secrets_occur_nowhere(twin: Twin) -> None:
     watcher.start()
     try:
         done = twin.playbook("playbooks/site.yml", "-vvv")
-        plain = twin.playbook("playbooks/site.yml", "-vvv", callback="default")
-        quiet = twin.npuforge("run", "site", "-i", "inventory/twin")
+        plain = twin.playbook("playbooks/site.yml", "-vvv", *BRIEF, callback="default")
+        quiet = twin.npuforge("run", "site", "-i", "inventory/twin", *BRIEF)
     finally:
         stop.set()
         watcher.join()
