@@ -69,7 +69,7 @@ def test_wrong_password(switch):
 
 def test_long_output_comes_whole(netmiko):
     """netmiko turned paging off when it logged in."""
-    assert netmiko.send_command("display interface brief").splitlines()[-1].startswith("NULL0")
+    assert netmiko.send_command("display interface brief").splitlines()[-1].startswith("Vlanif1")
 
 
 def test_configure_commit_save(switch, netmiko):
@@ -148,7 +148,7 @@ def test_ntc_display_interface_description(netmiko):
     netmiko.commit()
     rows = {row["interface"]: row for row in parsed(netmiko, "display interface description")}
     assert (rows["400GE1/0/1:1"]["phy"], rows["400GE1/0/1:1"]["description"]) == ("*down", "to node1")
-    assert len(rows) == 8 + 28 + 2 + 2  # lanes, whole ports, 10GE, management and NULL0
+    assert len(rows) == 8 + 28 + 2 + 3  # lanes, whole ports, 10GE, management, NULL0 and Vlanif1
 
 
 def test_ntc_display_patch_information(switch, netmiko):
