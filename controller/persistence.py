@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from controller.contract import Document, version
+from npuforge.common import Document, note, observation
 
 COLLECTOR = "fabric_persistence"
 
@@ -58,14 +58,12 @@ def _walk(node: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, list[A
             yield where, value
 
 
-def observation(
+def seen(
     kind: str,
     subject: str,
-    *,
     marks: tuple[str | None, str | None],
     results: Iterable[Mapping[str, Any]],
-    collected_at: str,
-    provenance: str,
+    simulated: bool,
 ) -> Document:
     """The observation of one device, ready for ``evidence_record``.
 
@@ -77,19 +75,8 @@ def observation(
     lost = differences(results)
     notes = []
     if restarted is None:
-        notes.append({"where": "persistence.restarted", "problem": "the device did not say when it started"})
+        notes.append(note("persistence.restarted", "the device did not say when it started"))
     if lost is None:
-        notes.append({"where": "persistence.lost", "problem": "the device could not be read after the restart"})
+        notes.append(note("persistence.lost", "the device could not be read after the restart"))
     facts = {"persistence": {"restarted": restarted, "lost": lost}, "notes": notes}
-    return {
-        "observation": {
-            "schema": "npuforge.observation/1",
-            "subject": {"kind": kind, "id": subject},
-            "collected_at": collected_at,
-            "collector": COLLECTOR,
-            "tool": {"name": "npuforge", "version": version()},
-            "provenance": provenance,
-            "facts": facts,
-        },
-        "raw": [],
-    }
+    return {"observation": observation(kind, subject, COLLECTOR, facts, simulated), "raw": []}

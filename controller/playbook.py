@@ -138,10 +138,15 @@ def _fabric_subjects(site: str, fabric: Document | None) -> dict[str, list[str]]
     }
 
 
+def fact_of_localhost(hostvars: Any, name: str) -> Any:
+    """A fact that a task left on localhost; None when there is none."""
+    facts = hostvars["localhost"].get("ansible_facts") if "localhost" in hostvars else None
+    return (facts or {}).get(name)
+
+
 def opened_run(hostvars: Any) -> str | None:
     """The run folder that ``evidence_open`` left as a fact of localhost; None when none is open."""
-    facts = hostvars["localhost"].get("ansible_facts") if "localhost" in hostvars else None
-    run_dir = (facts or {}).get("npuforge_run_dir")
+    run_dir = fact_of_localhost(hostvars, "npuforge_run_dir")
     return str(run_dir) if run_dir else None
 
 
@@ -152,7 +157,7 @@ def entries_of(results: Any, subject: Document | None, stage: str, now: str, ver
     subject's checks read unknown with the reason. Results that were skipped give nothing.
     """
     found: list[Document] = []
-    for result in _flatten(plain(results)):
+    for result in flatten(plain(results)):
         entries = result.get("observations")
         if isinstance(entries, list) and entries:
             found += [entry for entry in entries if isinstance(entry, dict)]
@@ -175,13 +180,14 @@ def entries_of(results: Any, subject: Document | None, stage: str, now: str, ver
     return found
 
 
-def _flatten(node: Any) -> list[Document]:
+def flatten(node: Any) -> list[Document]:
+    """The module results in what playbooks register: a module's result, a loop's, or a list of such."""
     if isinstance(node, list):
-        return [result for item in node for result in _flatten(item)]
+        return [result for item in node for result in flatten(item)]
     if not isinstance(node, dict):
         return []
     if isinstance(node.get("results"), list) and "observations" not in node:
-        return _flatten(node["results"])
+        return flatten(node["results"])
     return [node]
 
 

@@ -108,14 +108,7 @@ def main():
         module.fail_json(msg=f"port is {options['port']}; a port is between 1 and 65535")
     if not 0 < options["timeout_seconds"] <= 600:
         module.fail_json(msg=f"timeout_seconds is {options['timeout_seconds']}; it is more than 0 and at most 600")
-    target = Target(
-        options["address"],
-        options["port"],
-        options["user"],
-        options["password"],
-        options["known_hosts"],
-        options["timeout_seconds"],
-    )
+    target = Target.of(options)
     module.exit_json(changed=False, observations=[read(options["subject"], target)])
 
 

@@ -124,14 +124,7 @@ def main():
     subject, named = options["subject"], options["confirm"]
     if named != subject:
         module.fail_json(msg=f"nothing was done: confirm is {named!r}, not the subject {subject!r}")
-    target = Target(
-        options["address"],
-        options["port"],
-        options["user"],
-        options["password"],
-        options["known_hosts"],
-        options["timeout_seconds"],
-    )
+    target = Target.of(options)
     try:
         with Configurator(target) as session:
             made = reboot.plan(session, options["discard_unsaved"])

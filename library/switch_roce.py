@@ -166,14 +166,7 @@ def main():
     problem = wrong_options(options)
     if problem:
         module.fail_json(msg=f"{options['subject']}: {problem}")
-    target = Target(
-        options["address"],
-        options["port"],
-        options["user"],
-        options["password"],
-        options["known_hosts"],
-        options["timeout_seconds"],
-    )
+    target = Target.of(options)
     request = Request(
         subject=options["subject"],
         os=options["os"],

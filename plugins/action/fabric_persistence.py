@@ -14,7 +14,6 @@ Result: ``observations`` (collector fabric_persistence, facts ``persistence: {re
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ for path in (str(ROOT), str(ROOT / "plugins" / "module_utils")):
     if path not in sys.path:
         sys.path.insert(0, path)
 
-from controller import evidence, persistence, playbook  # noqa: E402 - only after sys.path is set
+from controller import persistence, playbook  # noqa: E402 - only after sys.path is set
 
 
 class ActionModule(ActionBase):
@@ -51,14 +50,12 @@ class ActionModule(ActionBase):
         marks = (options["before"], options["after"])
         if options["kind"] == "node":
             marks = (persistence.boot_mark(marks[0]), persistence.boot_mark(marks[1]))
-        simulated = self._templar.template(variables.get("site_provenance")) == "simulated"
-        seen = persistence.observation(
+        seen = persistence.seen(
             options["kind"],
             str(variables["inventory_hostname"]),
-            marks=(marks[0] or None, marks[1] or None),
-            results=playbook.plain(options["results"]),
-            collected_at=evidence.utc(datetime.now(UTC)),
-            provenance="simulated" if simulated else "hardware",
+            (marks[0] or None, marks[1] or None),
+            playbook.plain(options["results"]),
+            self._templar.template(variables.get("site_provenance")) == "simulated",
         )
         told = seen["observation"]["facts"]["persistence"]
         words = {True: "restarted", False: "not restarted", None: "restart not seen"}[told["restarted"]]

@@ -64,10 +64,10 @@ class ActionModule(ActionBase):
         )
         hostvars = (task_vars or {})["hostvars"]
         given = playbook.plain(options)
-        plan = given["plan"] or _fact(hostvars, "npuforge_fabric_plan")
+        plan = given["plan"] or playbook.plain(playbook.fact_of_localhost(hostvars, "npuforge_fabric_plan"))
         if not plan:
             raise AnsibleActionFail("there is no fabric plan: the task fabric_plan comes first")
-        measured = _flat(given["results"])
+        measured = playbook.flatten(given["results"])
         if not any("half" in item for item in measured) and any(item.get("skipped") for item in measured):
             result.update(changed=False, skipped=True, observations=[], msg="check mode: nothing was measured")
             return result
@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
 
 def join(plan: Document, given: Document, folder: evidence.RunFolder | None, limit: float | None) -> Document:
     """``{observations, failed_flows, slow_flows, msg, bandwidth}``."""
-    measured = _flat(given["results"])
+    measured = playbook.flatten(given["results"])
     halves = results.halves_of(measured)
     observed = [item.document for item in folder.observed()[0]] if folder is not None else []
     seen = causes.Seen(*(_facts_of(observed, kind) for kind in ("npu", "port", "switch")))
@@ -108,7 +108,7 @@ def join(plan: Document, given: Document, folder: evidence.RunFolder | None, lim
         entries.append({"observation": entry, "raw": []})
     before = _counters(_entries(given["switch_before"]), plan)
     after = _counters(_entries(given["switch_after"]), plan)
-    snapshots = results.halves_of(_flat(given["counters"]))
+    snapshots = results.halves_of(playbook.flatten(given["counters"]))
     entries += [_with_counters(entry, (halves, snapshots), (before, after)) for entry in _entries(given["collective"])]
     failed = [sentence for pair in pairs for sentence in pair.facts["failed"]]
     slow_flows = [sentence for pair in pairs for sentence in pair.facts["slow_ports"]]
@@ -162,19 +162,8 @@ def _counters(entries: list[Document], plan: Document) -> dict[str, Document]:
     return {name: found.get(name, {}) for name in wanted} if found else {}
 
 
-def _flat(node: Any) -> list[Document]:
-    """The module results in what playbooks register: one, a loop's, or a list of such."""
-    if isinstance(node, list):
-        return [result for item in node for result in _flat(item)]
-    if not isinstance(node, dict):
-        return []
-    if isinstance(node.get("results"), list) and "observations" not in node:
-        return _flat(node["results"])
-    return [node]
-
-
 def _entries(results_given: Any) -> list[Document]:
-    found = [entry for result in _flat(results_given) for entry in result.get("observations") or []]
+    found = [entry for result in playbook.flatten(results_given) for entry in result.get("observations") or []]
     return [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("observation"), dict)]
 
 
@@ -193,8 +182,3 @@ def _kind(item: Document) -> str:
 
 def _id(item: Document) -> str:
     return str((item.get("subject") or {}).get("id"))
-
-
-def _fact(hostvars: Any, name: str) -> Any:
-    facts = hostvars["localhost"].get("ansible_facts") if "localhost" in hostvars else None
-    return playbook.plain((facts or {}).get(name))

@@ -23,9 +23,7 @@ def result(**facts: Any) -> dict[str, Any]:
 
 
 def seen(marks: tuple[str | None, str | None], results: list[dict[str, Any]]) -> dict[str, Any]:
-    made = persistence.observation(
-        "node", "node1", marks=marks, results=results, collected_at="2026-11-24T06:04:05Z", provenance="simulated"
-    )
+    made = persistence.seen("node", "node1", marks, results, simulated=True)
     contract.validate({**made["observation"], "raw": []}, "observation")
     facts: dict[str, Any] = made["observation"]["facts"]
     return facts

@@ -33,6 +33,11 @@ class Target(NamedTuple):
     known_hosts: str
     timeout_seconds: float
 
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Target:
+        """From the options that all switch modules share."""
+        return cls(*(options[name] for name in cls._fields))
+
     def __repr__(self) -> str:
         return f"Target({self.user}@{self.address}:{self.port})"
 
