@@ -41,6 +41,7 @@ class Cli:
         self.who = who
         self.path: Path | None = None  # None: user view
         self.edits: list[Edit] = []
+        self.grammar = GRAMMAR
         self.screen_length = DEFAULT_LENGTH
         self.closed = False
         self.reboot = False
@@ -56,6 +57,11 @@ class Cli:
         if self.path is None:
             return f"<{name}>"
         return f"[{'*' if self.dirty else '~'}{name}{prompt_suffix(self.path)}]"
+
+    @property
+    def asking(self) -> bool:
+        """Whether the next line is an answer."""
+        return self._answer is not None
 
     @property
     def dirty(self) -> bool:
@@ -99,7 +105,7 @@ class Cli:
         command, _, pipe = line.partition("|")
         prompt = self.prompt
         try:
-            match = GRAMMAR.match(command, self.view, self.device.context())
+            match = self.grammar.match(command, self.view, self.device.context())
             wanted = _filter(pipe, len(line) - len(pipe)) if pipe else None
         except SyntaxFault as fault:
             return fault.text(prompt)
@@ -111,7 +117,7 @@ class Cli:
 
     def help(self, beginning: str) -> str:
         """What the ``?`` key shows."""
-        words = GRAMMAR.words(beginning, self.view, self.device.context())
+        words = self.grammar.words(beginning, self.view, self.device.context())
         return "\n".join(f"  {word}" for word in words) or "Error: Unrecognized command found."
 
     def end(self) -> None:
@@ -175,11 +181,14 @@ class Cli:
     def set(self, setting: Setting, arguments: Arguments) -> str:
         path, key = self.path or SYSTEM, setting.key.format(**arguments)
         line = " ".join(arguments[e[1:-1]] if e.startswith("<") else e for e in (setting.shown or setting.form).split())
-        if setting.default and line == setting.default.format(**arguments):
-            self.edits.append(Edit("unset", path, key))
-        else:
-            self.edits.append(Edit("set", path, key, line))
-        return ""
+        usual = setting.default and line == setting.default.format(**arguments)
+        edit = Edit("unset", path, key) if usual else Edit("set", path, key, line)
+
+        def then() -> str:
+            self.edits.append(edit)
+            return ""
+
+        return self.confirm(setting.asks, then) if setting.asks else then()
 
     def unset(self, setting: Setting, arguments: Arguments) -> str:
         self.edits.append(Edit("unset", self.path or SYSTEM, setting.key.format(**arguments)))
@@ -382,7 +391,7 @@ def _rules() -> list[Rule]:
         Rule(
             "display configuration candidate",
             CONFIGURATION,
-            lambda cli, _: display.candidate_merge(cli.shown_candidate()),
+            lambda cli, _: display.candidate_lines(cli.device, cli.shown_candidate()),
         ),
         Rule(
             "display configuration candidate merge",
@@ -415,16 +424,16 @@ def _rules() -> list[Rule]:
             rules.append(Rule(f"commit trial{time}{tail}", CONFIGURATION, Cli.commit_trial))
     for opening in (*OPENINGS, *ROCE_OPENINGS):
         # VRP accepts a system view command in any view of the configuration and goes there.
-        rules.append(Rule(opening.form, CONFIGURATION, _opens(opening)))
+        rules.append(Rule(opening.form, CONFIGURATION, _opens(opening), families=opening.families))
         if opening.undo:
-            rules.append(Rule(opening.undo, opening.kind, _closes(opening)))
+            rules.append(Rule(opening.undo, opening.kind, _closes(opening), families=opening.families))
     # Before "priority <priority> turn-off ...": of two readings the first one's words are taken.
     rules.append(Rule("priority <priorities>", "dcb", lambda cli, a: cli.priority(a, True)))
     rules.append(Rule("undo priority <priorities>", "dcb", lambda cli, a: cli.priority(a, False)))
     for setting in (*SETTINGS, *ROCE_SETTINGS):
         for kind in setting.kinds:
-            rules.append(Rule(setting.form, kind, _sets(setting), headroom=setting.headroom))
-            rules += [Rule(form, kind, _unsets(setting), headroom=setting.headroom) for form in _undos(setting)]
+            rules.append(Rule(setting.form, kind, _sets(setting), families=setting.families))
+            rules += [Rule(form, kind, _unsets(setting), families=setting.families) for form in _undos(setting)]
     return rules
 
 

@@ -76,8 +76,12 @@ class Tree:
 
     def lines(self, path: Path) -> list[str]:
         """The lines of one view in the order in which they are printed; [] when there is no such view."""
+        return list(self.settings(path).values())
+
+    def settings(self, path: Path) -> dict[str, str]:
+        """{key: line} of one view, in the order of ``lines``."""
         lines = self._views.get(path, {})
-        return [lines[key] for key in sorted(lines, key=lambda key: _rank(lines[key]))]
+        return {key: lines[key] for key in sorted(lines, key=lambda key: _rank(lines[key]))}
 
     def get(self, path: Path, key: str) -> str | None:
         return self._views.get(path, {}).get(key)
@@ -144,6 +148,23 @@ def changes(running: Tree, candidate: Tree) -> list[str]:
         output += [f"- {indent}{line}" for line in old if line not in new]
         output += [f"+ {indent}{line}" for line in new if line not in old]
         output.append("  #")
+    return output
+
+
+def uncommitted(running: Tree, candidate: Tree) -> list[str]:
+    """What ``display configuration candidate`` prints: the commands that a commit would carry out, view by view."""
+    output = []
+    for path in sorted({*running.views(), *candidate.views()}, key=lambda path: [_rank(header) for header in path]):
+        old, new = running.settings(path), candidate.settings(path)
+        if path not in candidate:
+            output.append(f"undo {path[-1]}")
+            continue
+        lines = [f"undo {line.removeprefix('undo ')}" for key, line in old.items() if key not in new]
+        lines += [line for key, line in new.items() if old.get(key) != line]
+        if path == SYSTEM:
+            output += lines
+        elif lines or path not in running:
+            output += [path[-1], *(f" {line}" for line in lines)]
     return output
 
 

@@ -12,15 +12,16 @@ from typing import Any
 from lab.switch import roce
 from lab.switch.config import SYSTEM, Edit, Tree
 from lab.switch.grammar import Context
-from lab.switch.roce_settings import has_headroom
+from lab.switch.roce_settings import family
 from lab.switch.store import Store, Who
 from lab.world import World
 
 Document = Mapping[str, Any]
 
 MANAGEMENT = "MEth0/0/0"
-# An address that the site gave the switch on the NPU network, and that has nothing to do with RoCE.
+# What the site's network team configured before anybody thought of RoCE: an address on the NPU network, and words.
 VLANIF, VLANIF_ADDRESS = "Vlanif1", "10.88.0.1"
+DESCRIPTIONS = {VLANIF: "gateway of the NPU network", "10GE1/0/1": "uplink to core, network team, do not touch"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Device:
         self.world = world
         self.name = name
         self.clock = clock
-        self.store = Store(world, name, factory, clock, refusals=roce.refusals, done=roce.reenabled)
+        self.store = Store(world, name, factory, clock, refusals=_refusals, done=roce.reenabled)
         self.reboot_requested = threading.Event()
         self.sessions: dict[str, tuple[Who, float]] = {}  # terminals: who, since when
         self._alarms: dict[str, Alarm] = {}
@@ -57,7 +58,7 @@ class Device:
 
     def context(self) -> Context:
         document = self.read()
-        return Context({name.lower(): name for name in interfaces(document)}, has_headroom(document["model"]))
+        return Context({name.lower(): name for name in interfaces(document)}, family(document["model"]))
 
     def alarms(self) -> list[Alarm]:
         """What is wrong now, oldest first."""
@@ -69,6 +70,16 @@ class Device:
                     self._sequence += 1
                     self._alarms[text] = Alarm(self._sequence, identifier, severity, self.clock(), text)
             return sorted(self._alarms.values(), key=lambda alarm: alarm.sequence)
+
+
+def persona(document: Document) -> Mapping[str, Any]:
+    """What is odd about this switch; see ``lab.switch.persona``."""
+    return document.get("persona") or {}
+
+
+def _refusals(document: Document, tree: Tree) -> list[str]:
+    odd = persona(document).get("commit_fails")
+    return [odd] if odd else roce.refusals(document, tree)
 
 
 def ports(document: Document) -> list[str]:
@@ -118,6 +129,11 @@ def factory(document: Document) -> Tree:
         Edit("set", (f"interface {MANAGEMENT}",), "ip address", address),
         Edit("set", (f"interface {VLANIF}",), "ip address", f"ip address {VLANIF_ADDRESS} 255.255.255.0"),
         *(Edit("enter", (f"interface {name}",)) for name in interfaces(document)),
+        *(
+            Edit("set", (f"interface {name}",), "description", f"description {text}")
+            for name, text in DESCRIPTIONS.items()
+            if name in interfaces(document)
+        ),
         Edit("set", SYSTEM, "stelnet server enable", "stelnet server enable"),
     ]
     return Tree().after(edits)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.switch.config import SYSTEM, Path, Tree, changes
-from lab.switch.device import MANAGEMENT, Alarm, Device, interfaces, link, ports, supplies
+from lab.switch.config import SYSTEM, Path, Tree, changes, uncommitted
+from lab.switch.device import MANAGEMENT, VLANIF, Alarm, Device, interfaces, link, ports, supplies
 
 RULE = "-" * 80
 PSU_VOLTS = 12.0
@@ -36,17 +36,17 @@ def version(device: Device) -> str:
     facts which the world lacks (BIOS, CPLD) are left out."""
     document = device.read()
     family = re.sub(r"^(CE\d)\d*.*$", r"\g<1>800", document["model"])
-    uptime = _uptime(device.clock() - device.store.state()["booted"])
+    up = uptime(device.clock() - device.store.state()["booted"])
     started = _moment(device.store.state()["booted"]).strftime("%Y/%m/%d   %H:%M:%S")
     return "\n".join(
         [
             "Huawei Versatile Routing Platform Software",
             f"YunShan OS, Version 1.23.0.1 ({family} {document['version']})",
             "Copyright (C) 2021-2023 Huawei Technologies Co., Ltd.",
-            f"HUAWEI {document['model']} uptime is {uptime}",
+            f"HUAWEI {document['model']} uptime is {up}",
             f"Patch Version: {document.get('patch') or '--'}",
             "",
-            f"{document['model']} (Master) 1 : uptime is  {uptime}",
+            f"{document['model']} (Master) 1 : uptime is  {up}",
             f"        StartupTime {started}",
             "Memory      Size    : 4096 M bytes",
             "Flash       Size    : 2048 M bytes",
@@ -249,7 +249,7 @@ def lldp_brief(device: Device) -> str:
     for name in ports(document):
         port = link(document, name) or {}
         neighbor = port.get("neighbor")
-        if neighbor and port_status(document, running, name)[0] == "up":
+        if neighbor and speaks_lldp(document, running, name):
             rows.append(f"{name:<23}{LLDP_EXPIRY_SECONDS:>6}           {neighbor['interface']:<19}{neighbor['device']}")
     head = "Local Interface         Exptime(s) Neighbor Interface      Neighbor Device"
     return "\n".join([head, "-" * 74, *rows])
@@ -326,6 +326,11 @@ def candidate_changes(device: Device, candidate: Tree) -> str:
     return "\n".join(changes(device.store.running(), candidate))
 
 
+def candidate_lines(device: Device, candidate: Tree) -> str:
+    """[CR] display configuration candidate: "commands that have been configured but not submitted"."""
+    return "\n".join(uncommitted(device.store.running(), candidate))
+
+
 def candidate_merge(candidate: Tree) -> str:
     """[CR] display configuration candidate merge."""
     return "\n".join([*candidate.text(), "return"])
@@ -375,8 +380,16 @@ def port_status(document: Mapping[str, Any], running: Tree, name: str) -> tuple[
     if running.get((f"interface {name}",), "shutdown"):
         return "*down", "down"
     port = link(document, name)
-    up = name == MANAGEMENT or (port is not None and port["link"] == "up")
+    # All ports are in VLAN 1, whose interface is up while one of them is.
+    some = name == VLANIF and any(port_status(document, running, each)[0] == "up" for each in ports(document))
+    up = name == MANAGEMENT or some or (port is not None and port["link"] == "up")
     return ("up", "up") if up else ("down", "down")
+
+
+def speaks_lldp(document: Mapping[str, Any], running: Tree, name: str) -> bool:
+    """Whether neighbours are heard on a port: it has a link, and nobody disabled LLDP there."""
+    disabled = running.get((f"interface {name}",), "lldp disable")
+    return not disabled and port_status(document, running, name)[0] == "up"
 
 
 def _there(document: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
@@ -399,7 +412,8 @@ def _stamp(seconds: float) -> str:
     return _moment(seconds).strftime("%Y-%m-%d %H:%M:%S+00:00")
 
 
-def _uptime(seconds: float) -> str:
+def uptime(seconds: float) -> str:
+    """``3 days, 0 hour, 1 minute``, as VRP has it."""
     minutes = int(max(0, seconds)) // 60
     days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
     return ", ".join(

@@ -14,6 +14,10 @@ from typing import Any
 ANY_VIEW = "*"
 USER_VIEW = "user"
 CONFIGURATION = "configuration"  # any view but the user view
+# Families of models, which differ in their commands and ranges: see ``lab.switch.roce_settings``.
+POOLS, PAIRS, PLAIN = "pools", "pairs", "plain"
+LOSSLESS = (POOLS, PAIRS)  # those that have PFC
+ALL = (POOLS, PAIRS, PLAIN)
 
 
 @dataclass(frozen=True)
@@ -30,26 +34,26 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Context:
-    """What a check may ask: the device's interfaces, as {lower case name: name}; whether its family has headroom pools
-    (``lab.switch.roce_settings``), which decides on commands and ranges."""
+    """What a check may ask: the device's interfaces, as {lower case name: name}, and the family of its model, which
+    decides on commands and ranges."""
 
     interfaces: dict[str, str] = field(default_factory=dict)
-    headroom: bool = False
+    family: str = PLAIN
 
 
 @dataclass(frozen=True)
 class Rule:
     """``run(cli, arguments)`` returns what is printed. ``view``: a kind of view, USER_VIEW, CONFIGURATION or ANY_VIEW.
 
-    ``whole``: takes no abbreviation ("the reboot command needs to be delivered completely"). ``headroom``: on which
-    families it exists, those with headroom pools or the others; None: on all.
+    ``whole``: takes no abbreviation ("the reboot command needs to be delivered completely"). ``families``: on which
+    models it exists.
     """
 
     form: str
     view: str
     run: Callable[[Any, dict[str, str]], str]
     whole: bool = False
-    headroom: bool | None = None
+    families: tuple[str, ...] = ALL
 
     @property
     def elements(self) -> list[str]:
@@ -79,14 +83,22 @@ def integer(low: int, high: int) -> Parameter:
     return Parameter(lambda text, _: text if text.isdecimal() and low <= int(text) <= high else None)
 
 
-def by_family(headroom: tuple[int, int], others: tuple[int, int]) -> Parameter:
-    """An integer whose range depends on the switch's family."""
+def by_family(usual: tuple[int, int], pairs: tuple[int, int]) -> Parameter:
+    """An integer with another range on the models that set thresholds in pairs."""
 
     def check(text: str, context: Context) -> str | None:
-        low, high = headroom if context.headroom else others
+        low, high = pairs if context.family == PAIRS else usual
         return text if text.isdecimal() and low <= int(text) <= high else None
 
     return Parameter(check)
+
+
+def _priorities(text: str, context: Context) -> str | None:
+    """[CR] priority (DCB PFC view): four of 0 to 7, or three of 0 to 5, in one line."""
+    words = text.split()
+    most, highest = (3, 5) if context.family == PAIRS else (4, 7)
+    fits = len(words) <= most and all(word.isdecimal() and int(word) <= highest for word in words)
+    return " ".join(words) if fits else None
 
 
 def pattern(expression: str, rest: bool = False) -> Parameter:
@@ -113,16 +125,18 @@ PARAMETERS: dict[str, Parameter] = {
     "mtu": integer(46, 9600),
     "slot": integer(1, 1),
     # DCB and QoS commands; [CR] gives the ranges
-    "pool-kbytes": integer(16, 30720),
-    "pool-mbytes": integer(1, 30),
+    "pool-kbytes": by_family((16, 30720), (1, 2048)),
+    "pool-mbytes": by_family((1, 30), (1, 2)),
     "queue": by_family((0, 7), (0, 5)),
     "alpha": by_family((1, 12), (0, 10)),
     "xon-alpha": by_family((1, 12), (0, 10)),
     "xoff": by_family((1, 30720), (1, 6144)),
     "xon": by_family((1, 30720), (1, 6144)),
     "headroom": integer(16, 30720),
-    "priority": integer(0, 7),
-    "priorities": pattern(r"[0-7](?:\s+[0-7]){0,7}", rest=True),
+    "priority": by_family((0, 7), (0, 5)),
+    "priorities": Parameter(_priorities, rest=True),
+    "precision": pattern(r"10|100|500|1000"),
+    "milliseconds": integer(10, 1500),
     "detect": integer(1, 15),
     "recovery": integer(0, 31),
     "deadlocks": integer(1, 300),
@@ -189,8 +203,7 @@ class Grammar:
 
     def _rules(self, view: str, context: Context) -> list[Rule]:
         allowed = {ANY_VIEW, view} | (set() if view == USER_VIEW else {CONFIGURATION})
-        known = (None, context.headroom)
-        return [rule for rule in self.rules if rule.view in allowed and rule.headroom in known]
+        return [rule for rule in self.rules if rule.view in allowed and context.family in rule.families]
 
     def _step(
         self, paths: list[_Path], words: list[tuple[str, int]], index: int, line: str, context: Context

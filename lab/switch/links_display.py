@@ -13,7 +13,7 @@ from typing import Any
 from lab.switch import roce
 from lab.switch.config import SYSTEM
 from lab.switch.device import MANAGEMENT, Device, interfaces, link, ports
-from lab.switch.display import LLDP_EXPIRY_SECONDS, port_status
+from lab.switch.display import LLDP_EXPIRY_SECONDS, port_status, speaks_lldp
 from lab.world import WorldError
 
 RX_DBM, TX_DBM = (4.5, -8.4), (5.0, -7.4)  # high and low threshold
@@ -121,14 +121,16 @@ def queue_statistics(device: Device, port: str | None = None) -> str:
 
 
 def lldp(device: Device, port: str | None = None) -> str:
-    """[CR] display lldp neighbor: what an NPU tells of itself."""
+    """[CR] display lldp neighbor: what an NPU tells of itself. That there is ``hccn_tool -local_lldp`` says that it
+    tells something, but no document or capture at hand says what: here the name of its host and of its port, as in the
+    cabling table. The truth about the cable is ``ports[].neighbor``."""
     document, running = device.read(), device.store.running()
     if running.get(SYSTEM, "lldp enable") is None:
         return "Info: Global LLDP is not enabled."
     blocks = []
     for name in ports(document):
         neighbor = (link(document, name) or {}).get("neighbor")
-        if port in (None, name) and neighbor and port_status(document, running, name)[0] == "up":
+        if port in (None, name) and neighbor and speaks_lldp(document, running, name):
             blocks.append("\n".join([f"{name} has 1 neighbor(s):", "", *_neighbor(device, neighbor)]))
     return "\n\n".join(blocks)
 
@@ -178,7 +180,10 @@ def transceiver(device: Device, port: str | None = None) -> str:
             rule,
             " Common information:",
             *_fields({"Transceiver Type": "200GBASE_SR4", "Connector Type": "MPO", "Wavelength (nm)": "850"}),
-            *_fields({"Digital Diagnostic Monitoring": "YES", "Vendor Name": "HUAWEI", "Ordering Name": ""}),
+            *_fields({"Transfer Distance (m)": "70(50um/125um OM3)"}),
+            f"{'':<42}100(50um/125um OM4)",
+            *_fields({"Digital Diagnostic Monitoring": "YES", "Vendor Name": "HUAWEI"}),
+            *_fields({"Vendor Part Number": "02314TWN", "Ordering Name": ""}),
             rule,
             " Manufacture information:",
             *_fields({"Manu. Serial Number": f"TWINOPT{number:03d}", "Manufacturing Date": "2026-01-15"}),
@@ -190,6 +195,7 @@ def transceiver(device: Device, port: str | None = None) -> str:
             rule,
             " Diagnostic information:",
             *_fields({"Temperature (Celsius)": "41.88", "Voltage (V)": "3.29", "Bias Current (mA)": "7.94"}),
+            *_fields({"Bias High Threshold (mA)": "15.00", "Bias Low Threshold (mA)": "3.00"}),
             *_power("RX", optics.get("rx_power_dbm"), RX_DBM),
             *_power("TX", optics.get("tx_power_dbm"), TX_DBM),
             rule,
@@ -197,15 +203,21 @@ def transceiver(device: Device, port: str | None = None) -> str:
     return "\n".join(blocks)
 
 
-def _power(which: str, dbm: float | None, limits: tuple[float, float]) -> list[str]:
-    """ "-" for what a module does not tell."""
-    return _fields(
-        {
-            f"Current {which} Power (dBm)": "-" if dbm is None else f"{dbm:.2f}",
-            f"Default {which} Power High Threshold (dBm)": f"{limits[0]:.2f}",
-            f"Default {which} Power Low Threshold (dBm)": f"{limits[1]:.2f}",
-        }
-    )
+def _power(which: str, dbm: float | list[float] | None, limits: tuple[float, float]) -> list[str]:
+    """ "-" for what a module does not tell; a list is a number per lane, two lanes to a line."""
+    lanes = dbm if isinstance(dbm, list) else []
+    pairs = [
+        f"{'|'.join(f'{each:.2f}' for each in lanes[at : at + 2]):<13}"
+        f"({'|'.join(f'Lane{lane}' for lane in range(at, min(at + 2, len(lanes))))})"
+        for at in range(0, len(lanes), 2)
+    ]
+    one = "-" if dbm is None or isinstance(dbm, list) else f"{dbm:.2f}"
+    return [
+        *_fields({f"Current {which} Power (dBm)": pairs[0] if pairs else one}),
+        *(f"{'':<42}{pair}" for pair in pairs[1:]),
+        *_fields({f"Default {which} Power High Threshold (dBm)": f"{limits[0]:.2f}"}),
+        *_fields({f"Default {which} Power Low Threshold (dBm)": f"{limits[1]:.2f}"}),
+    ]
 
 
 def _fields(values: Mapping[str, str]) -> list[str]:

@@ -21,7 +21,8 @@ class RefusedLine(Exception):
 def human(
     world: World, switch: str, lines: Iterable[str], save: bool = False, clock: Callable[[], float] = time.time
 ) -> None:
-    """Type lines in the system view as somebody who logged in, and commit them; ``save``: for the next boot too.
+    """Type lines in the system view as somebody who logged in, says yes to what is asked, and commits them; ``save``:
+    for the next boot too.
 
     RefusedLine: one was refused, by its grammar or by the commit. Nothing is in effect then, unless the lines have
     commits of their own.
@@ -32,12 +33,13 @@ def human(
             _type(cli, line)
         if save:
             _type(cli, "save")
-            _type(cli, "y")
     finally:
         cli.end()
 
 
 def _type(cli: Cli, line: str) -> None:
     said = cli.enter(line)
+    while cli.asking:
+        said += "\n" + cli.enter("y")
     if "Error:" in said:
         raise RefusedLine(f"{line}: {said.strip()}")

@@ -4,7 +4,8 @@ Sources: [CR] Huawei CE6800/CE8800 V300R023C00 command reference, and its guide 
 no document says it:
 
 * A dynamic xoff above ``ALPHA_LIMIT`` lets one queue take so much of the shared buffer that its pause comes too late.
-* PFC that is enabled without a headroom pool is accepted ([CR] calls the pool a prerequisite) and has no headroom.
+* A headroom pool that is smaller than what a port's lossless queues are set to is no headroom for that port.
+* [CR] says what must not be, but not how the refusal of it reads: what follows ``Error:`` is this switch's own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lab.switch.config import SYSTEM, Edit, Path, Tree
-from lab.switch.roce_settings import has_headroom
+from lab.switch.grammar import PAIRS, POOLS
+from lab.switch.roce_settings import family
 
 Document = Mapping[str, Any]
 
@@ -22,7 +24,7 @@ PHBS = ("be", "af1", "af2", "af3", "af4", "ef", "cs6", "cs7")  # in the order of
 YELLOW, RED = (12, 20, 28, 36), (14, 22, 30, 38)
 DEFAULT_PRIORITY = 3
 DEFAULT_XOFF, DEFAULT_HEADROOM_KB = 3, 256
-DEFAULT_TURN_OFF = 30
+DEFAULT_DEADLOCKS = 30
 MAX_FRAME = 9216
 MAX_PROFILES = 2  # [CR] display dcb pfc-profile
 ALPHA_LIMIT = 8
@@ -49,7 +51,7 @@ def port_state(document: Document, port: str) -> dict[str, Any]:
     enable).
     """
     tree, path = running(document), interface(port)
-    pools = has_headroom(document["model"])
+    pools = family(document["model"]) == POOLS
     applied = pfc_applied(tree, port)
     mapped = not pools or tree.get(SYSTEM, "dcb pfc dscp-mapping slot 1") is not None
     priorities = effective_priorities(tree, port) if mapped else []
@@ -60,7 +62,7 @@ def port_state(document: Document, port: str) -> dict[str, Any]:
         "queue_of": {dscp: PHBS.index(phb) for dscp, (phb, _) in domain_map(tree, domain).items()},
         "pfc_priorities": priorities,
         "pfc_enabled": applied is not None and bool(effective_priorities(tree, port)),
-        "headroom": not pools or pool_kib(tree) > 0,
+        "headroom": not pools or pool_kib(tree) >= max(1, headroom_kib(tree, port)),
         "xoff_ok": all(_xoff_fits(tree, port, priority, pools) for priority in priorities),
         "ecn": {queue: list(limits) for queue, limits in ecn_limits(tree, port).items()},
         "turned_off": list(truth.get("pfc_turned_off", [])),
@@ -115,16 +117,25 @@ def profile_priorities(tree: Tree, name: str) -> list[int]:
     return sorted(found)
 
 
-def turn_off_threshold(tree: Tree, port: str, priority: int) -> int:
+def trigger(tree: Tree, port: str, priority: int) -> tuple[str, int]:
+    """What so many deadlocks within 20 seconds do to a port: ("turn-off" or "error-down", how many)."""
+    line = tree.get(interface(port), "port pfc-deadlock trigger")
+    action = line.split()[-1] if line else "turn-off"
     applied = pfc_applied(tree, port)
-    line = tree.get(profile_path(applied[0]), f"priority {priority} turn-off") if applied else None
-    return int(line.split()[-1]) if line else DEFAULT_TURN_OFF
+    number = tree.get(profile_path(applied[0]), f"priority {priority} {action}") if applied else None
+    return action, int(number.split()[-1]) if number else DEFAULT_DEADLOCKS
 
 
 def pool_kib(tree: Tree) -> int:
     """The headroom pool of slot 1; 0: none."""
     words = (tree.get(SYSTEM, "qos buffer headroom-pool slot 1") or "").split()
     return int(words[4]) * UNITS[words[5]] // 1024 if words else 0
+
+
+def headroom_kib(tree: Tree, port: str) -> int:
+    """What the port's lossless queues may take of the pool."""
+    sizes = [threshold(tree, port, queue, "hdrm") for queue in effective_priorities(tree, port)]
+    return sum(size[1] if size else DEFAULT_HEADROOM_KB for size in sizes)
 
 
 def domains(tree: Tree) -> list[str]:
@@ -208,15 +219,32 @@ def _refusals(document: Document, tree: Tree) -> Iterator[str]:
     have = {"PFC profile": profiles(tree), "DiffServ domain": domains(tree), "drop profile": drops(tree)}
     if len(have["PFC profile"]) > MAX_PROFILES:
         yield f"The number of PFC profiles exceeds the maximum ({MAX_PROFILES})."
+    of = family(document["model"])
+    for name in have["PFC profile"]:
+        yield from _profile_refusals(tree, name, 3 if of == PAIRS else 4)
     for port in document["ports"]:
         for what, name in _references(tree, port["name"]):
             if name not in have[what]:
                 yield f"The {what} {name} does not exist. (Interface={port['name']})"
+        if of == POOLS and pfc_applied(tree, port["name"]) and not pool_kib(tree):
+            yield f"PFC needs a headroom pool: qos buffer headroom-pool. (Interface={port['name']})"
     for name in have["drop profile"]:
         for color in ("green", "yellow", "red"):
             words = drop_line(tree, name, color)
             if int(words[4]) > int(words[6]):
                 yield f"The low limit is larger than the high limit. (Drop-profile={name}, color={color})"
+
+
+def _profile_refusals(tree: Tree, name: str, most: int) -> Iterator[str]:
+    """[CR] priority (DCB PFC view): "If a priority queue has a non-default configuration, you need to restore" that
+    first; and at most three queues, with headroom pools three besides queue 3."""
+    priorities = profile_priorities(tree, name)
+    if len(priorities) > most:
+        yield f"The number of priority queues with PFC exceeds the maximum ({most}). (Profile={name})"
+    for line in tree.lines(profile_path(name)):
+        match = re.match(r"priority (\d) (\S+) ", line)
+        if match and int(match[1]) not in priorities:
+            yield f"The {match[2]} of priority {match[1]} is set, but PFC is not enabled for it. (Profile={name})"
 
 
 def _references(tree: Tree, port: str) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from lab.switch import links_display, roce_display, sessions
 from lab.switch.device import Device
-from lab.switch.grammar import ANY_VIEW, USER_VIEW, Rule
+from lab.switch.grammar import ALL, ANY_VIEW, LOSSLESS, USER_VIEW, Rule
 
 # Commands about ports: for all of them, and with "interface <interface>" for one.
 PER_PORT: tuple[tuple[str, Callable[[Device, str | None], str]], ...] = (
@@ -30,9 +30,8 @@ NAMED: tuple[tuple[str, str, Callable[[Device, str | None], str]], ...] = (
 
 
 def _one(form: str, name: str, shown: Callable[[Device, str | None], str]) -> Rule:
-    return Rule(
-        form, USER_VIEW if form.startswith("reset") else ANY_VIEW, lambda cli, a: shown(cli.device, a.get(name))
-    )
+    view = USER_VIEW if form.startswith("reset") else ANY_VIEW
+    return Rule(form, view, lambda cli, a: shown(cli.device, a.get(name)), families=LOSSLESS if " dcb" in form else ALL)
 
 
 def roce_rules() -> list[Rule]:

@@ -13,7 +13,8 @@ from typing import Any
 from lab.switch import roce
 from lab.switch.config import Tree
 from lab.switch.device import Device, link, ports
-from lab.switch.roce_settings import has_headroom
+from lab.switch.grammar import PAIRS, POOLS
+from lab.switch.roce_settings import family
 
 GUARANTEED, XON_LOWEST, XON_OFFSET = "1600(B)", "640(B)", 6
 DEFAULT_XON_KB, DEFAULT_XOFF_KB = 100, 125  # of the families that set them as a pair
@@ -90,7 +91,7 @@ def pfc(device: Device, port: str | None = None) -> str:
 def pfc_buffer(device: Device, port: str | None = None) -> str:
     """[CR] display dcb pfc buffer, in the layout of the switch's family."""
     view = View.of(device, port)
-    return _pools(view) if has_headroom(view.document["model"]) else _pairs(view)
+    return _pools(view) if family(view.document["model"]) == POOLS else _pairs(view)
 
 
 def _pools(view: View) -> str:
@@ -145,7 +146,8 @@ def _size(threshold: tuple[str, int]) -> str:
 
 
 def deadlocks(device: Device, port: str | None = None) -> str:
-    """[CR] display dcb pfc deadlock trigger status."""
+    """[CR] display dcb pfc deadlock trigger status. A shut port has no link here, so LinkUp need not be looked at
+    before ShutDown. ErrorDown is not shown: no port of this switch gets into that state."""
     view, rule, rows = View.of(device, port), "-" * 54, []
     above = ""
     for name, queue, _ in view.lossless():
@@ -156,8 +158,9 @@ def deadlocks(device: Device, port: str | None = None) -> str:
             status = "ShutDown"
         else:
             status = "LinkUp" if truth.get("link") == "up" else "LinkDown"
-        number = roce.turn_off_threshold(view.tree, name, queue)
-        rows.append(f"{name if name != above else '':<15}{queue:>5}  {'TurnOff':<12}{number:>9}  {status}")
+        action, number = roce.trigger(view.tree, name, queue)
+        mode = "ErrorDown" if action == "error-down" else "TurnOff"
+        rows.append(f"{name if name != above else '':<15}{queue:>5}  {mode:<12}{number:>9}  {status}")
         above = name
     head = "Interface      Queue  TriggerMode Threshold  Status  "
     return "\n".join([rule, head, rule, *rows, rule])
@@ -203,7 +206,7 @@ def drop_profiles(device: Device, name: str | None = None) -> str:
 def ecn_threshold(device: Device, port: str | None = None) -> str:
     """[CR] display qos ecn threshold: 0 for a queue that marks nothing."""
     view, rows = View.of(device, port), []
-    queues = 8 if has_headroom(view.document["model"]) else 6
+    queues = 6 if family(view.document["model"]) == PAIRS else 8
     for name in view.names:
         limits = roce.ecn_limits(view.tree, name)
         for queue in range(queues):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import itertools
 import secrets
 import socket
 import threading
@@ -16,8 +15,8 @@ from typing import Any
 import paramiko
 from paramiko import common
 
-from lab.switch.cli import Cli
-from lab.switch.device import Device
+from lab.switch.device import Device, persona
+from lab.switch.persona import Shell, shell
 from lab.switch.store import REBOOT_SECONDS, Who
 
 BACKLOG = 32
@@ -27,6 +26,8 @@ IDLE_SECONDS = 600.0  # the default of ``idle-timeout``
 # What a client is told before it logs in: as a CloudEngine does it, with the comment that RFC 4253, 4.2 allows.
 VERSION = "SSH-2.0-HUAWEI-1.5 simulated"
 MORE = "  ---- More ----"
+# VRP's words for it over Telnet, as clients that look for them have them; taken to be the same over SSH.
+FULL = "All user interfaces are used, please try later!"
 ERASE = f"\x1b[{len(MORE)}D{' ' * len(MORE)}\x1b[{len(MORE)}D"
 
 Say = Callable[[str], None]
@@ -75,7 +76,6 @@ class Server:
         self._say = say
         self._listener: socket.socket | None = None
         self._transports: set[paramiko.Transport] = set()
-        self._lines = itertools.count()
         self._closed_until = 0.0
         self._guard = threading.Lock()
 
@@ -137,6 +137,7 @@ class Server:
         transport.add_server_key(self._key)
         with self._guard:
             self._transports.add(transport)
+        who: Who | None = None
         try:
             if self._listener is None:
                 return
@@ -145,25 +146,43 @@ class Server:
             channel = transport.accept(LOGIN_SECONDS)
             if channel is None or not login.shell.wait(LOGIN_SECONDS):
                 return
-            number = next(self._lines)
-            who = Who(login.user, f"VTY {number % MAX_VTY}", secrets.token_hex(8))
-            Terminal(channel, Cli(self.device, who), self._banner()).run()
+            who = self._admit(login.user)
+            if who is None:
+                channel.sendall(f"\r\n{FULL}\r\n".encode())
+                return
+            Terminal(channel, shell(self.device, who), self._banner()).run()
         except (paramiko.SSHException, OSError, EOFError, Hangup):
             return  # a client that goes away, or never spoke SSH, is no trouble of ours
         finally:
             with self._guard:
                 self._transports.discard(transport)
+                self.device.sessions.pop(who.session if who else "", None)
             transport.close()
+
+    def _limit(self) -> int:
+        return int(persona(self.device.read()).get("terminals", MAX_VTY))
+
+    def _admit(self, user: str) -> Who | None:
+        """The lowest free terminal, taken until the session ends; None: all are in use."""
+        with self._guard:
+            taken = {who.interface for who, _ in self.device.sessions.values()}
+            free = next((line for line in map("VTY {}".format, range(self._limit())) if line not in taken), None)
+            if free is None:
+                return None
+            who = Who(user, free, secrets.token_hex(8))
+            self.device.sessions[who.session] = (who, self.device.clock())
+            return who
 
     def _banner(self) -> str:
         """Capture of a CE6851 login, after the text that ``header shell`` lets a site print: here, what this is."""
-        with self._guard:
-            online = len(self._transports)
+        online = len(self.device.sessions)
         now = datetime.fromtimestamp(self.device.clock(), UTC).strftime("%Y-%m-%d %H:%M:%S+00:00")
         header = "\nThis switch is simulated." if self.device.world.site().get("simulated") else ""
+        words = persona(self.device.read()).get("banner")
+        header += f"\n{words}" if words else ""
         return (
-            f"{header}\nInfo: The max number of VTY users is {MAX_VTY}, the number of current VTY users online is "
-            f"{online}, and total number of terminal users online is {online}.\n"
+            f"{header}\nInfo: The max number of VTY users is {self._limit()}, the number of current VTY users online "
+            f"is {online}, and total number of terminal users online is {online}.\n"
             f"      The current login time is {now}."
         )
 
@@ -171,7 +190,7 @@ class Server:
 class Terminal:
     """Characters to lines and back: echo, backspace, ``?``, Ctrl+C, and ``---- More ----``."""
 
-    def __init__(self, channel: paramiko.Channel, cli: Cli, banner: str) -> None:
+    def __init__(self, channel: paramiko.Channel, cli: Shell, banner: str) -> None:
         self._channel = channel
         self._cli = cli
         self._banner = banner
@@ -181,15 +200,12 @@ class Terminal:
     def run(self) -> None:
         """Until the operator quits or hangs up."""
         self._channel.settimeout(IDLE_SECONDS)
-        device, who = self._cli.device, self._cli.who
-        device.sessions[who.session] = (who, device.clock())
         try:
             self._write(self._banner + "\n")
             while not self._cli.closed:
                 self._write(self._cli.prompt)
                 self._show(self._cli.enter(self._line()))
         finally:
-            device.sessions.pop(who.session, None)
             self._cli.end()
         if self._cli.reboot:
             self._cli.device.reboot_requested.set()

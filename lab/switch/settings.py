@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.switch.config import Path
+from lab.switch.grammar import ALL
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Setting:
     """``form`` as in the manual; ``key``: what it sets, its identity in the view; ``undo``: the form that unsets it.
 
     ``shown``: how the configuration prints it, if not as typed; ``also``: more forms that unset it; ``default``: the
-    line that says what is so anyway, and which therefore is not kept; ``headroom``: see ``grammar.Rule``.
+    line that says what is so anyway, and which therefore is not kept; ``families``: see ``grammar.Rule``; ``asks``: the
+    question before it is taken.
     """
 
     form: str
@@ -27,7 +29,8 @@ class Setting:
     shown: str = ""
     also: tuple[str, ...] = ()
     default: str = ""
-    headroom: bool | None = None
+    families: tuple[str, ...] = ALL
+    asks: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Opening:
     kind: str  # of the view in which it may be typed
     header: str
     undo: str = ""
+    families: tuple[str, ...] = ALL
 
     def path(self, arguments: dict[str, str]) -> Path:
         return (self.header.format(**arguments),)
@@ -50,6 +54,9 @@ SETTINGS = (
     Setting("sysname <sysname>", ("system",), "sysname", "undo sysname"),
     # LLDP Configuration Commands, lldp enable: "enabled by default on an interface once it is on globally"
     Setting("lldp enable", ("system",), "lldp enable", "undo lldp enable"),
+    # the same, lldp disable, lldp tlv-enable
+    Setting("lldp disable", (*PORTS, "management"), "lldp disable", "undo lldp disable"),
+    Setting("lldp tlv-enable dcbx", PORTS, "lldp tlv-enable dcbx", "undo lldp tlv-enable dcbx"),
     # First login: the SSH service
     Setting("stelnet server enable", ("system",), "stelnet server enable", "undo stelnet server enable"),
     # Interface Basic Configuration Commands, description, shutdown (interface view), mtu

@@ -263,7 +263,8 @@ CONFLICTS = [
 
 @pytest.mark.parametrize(("lines", "sentence"), CONFLICTS, ids=["flow control", "802.1p", "priority 3"])
 def test_peoples_configuration_is_replaced_only_when_asked(switch: Switch, lines: Any, sentence: str) -> None:
-    switch.enter(f"interface {PORT}", *lines, "quit", "interface 10GE1/0/1", "description to the core", "quit")
+    pool = "qos buffer headroom-pool size 4 mbytes slot 1"  # which PFC needs, whoever enables it
+    switch.enter(pool, f"interface {PORT}", *lines, "quit", "interface 10GE1/0/1", "description to the core", "quit")
     first = switch.apply()
     assert (first.changed, first.failed) == (True, False), first.message
     assert facts(first)["roce"]["conflicts"] == [f"{PORT}: {sentence}"]

@@ -14,8 +14,11 @@ from netmiko.huawei.huawei import HuaweiVrpv8SSH
 from ntc_templates.parse import parse_output
 from textfsm.parser import TextFSMError
 
+from lab import fabric
 from lab.switch.config import Tree
+from tests.unit.lab_npu_helpers import Site
 from tests.unit.lab_switch_helpers import ADDRESS, PASSWORD, Service, answers, service, until
+from tests.unit.lab_switch_roce_helpers import ONE, OTHER, lossless
 
 # What netmiko is told to take for a failed command (it does not look by itself)
 FAILURE = r"Error:|\^"
@@ -85,6 +88,25 @@ def test_configure_commit_save(switch, netmiko):
         assert Tree.from_json(config[kept]).lines(("interface 400GE1/0/1:1",)) == ["description to node1 port 1"]
 
 
+def test_configure_a_lossless_path(tmp_path):
+    """Lines of the manual's examples in one go; what they mean is asked of the twin's physics."""
+    with service(tmp_path, nodes=2) as switch, login(switch) as connection:
+        Site(switch.world).configure()  # the NPUs' side
+        output = connection.send_config_set(
+            lossless(ONE, OTHER), exit_config_mode=False, error_pattern=FAILURE, read_timeout=20
+        )
+        assert output.count("dcb pfc enable roce mode manual") == 2
+        assert not fabric.path(switch.world, "node1/NPU3", "node2/NPU3").lossless  # not committed yet
+        connection.commit()
+        assert "ENABLE(M)" in connection.send_command(f"display dcb interface {ONE}")
+        assert "Save the configuration successfully" in connection.save_config()
+        found = fabric.path(switch.world, "node1/NPU3", "node2/NPU3")
+        assert found.lossless
+        assert found.reasons == ()
+        config = switch.world.read("sw1", "switches")["config"]
+        assert config["saved"] == config["running"]
+
+
 def test_an_unknown_command_is_noticed(netmiko):
     with pytest.raises(Exception, match="Invalid input detected at command: dcb nonsense"):
         netmiko.send_config_set(["dcb nonsense"], error_pattern=FAILURE)
@@ -113,6 +135,24 @@ def test_commit_trial_rolls_back_by_itself(switch):
         until(lambda: switch.world.read("sw1", "switches")["config"]["trial"] is None, "the trial is over")
         connection.set_base_prompt()
         assert connection.base_prompt == "~sw1"
+
+
+def test_a_trial_of_a_minute_takes_a_minute(switch):
+    """Nobody confirms it, its session is gone (the trial outlives it), and nobody brings the time forward."""
+    before = switch.world.read("sw1", "switches")["config"]["running"]
+    with login(switch) as connection:
+        connection.config_mode()
+        for line in ("interface 400GE1/0/1:1", "trust dscp"):
+            connection.send_command(line, expect_string=r"\]")
+        began = time.time()
+        connection.send_command("commit trial 60 persist witness", expect_string=r"\[~sw1-400GE1/0/1:1\]")
+    time.sleep(55 - (time.time() - began))
+    config = switch.world.read("sw1", "switches")["config"]
+    assert config["trial"]
+    assert config["running"] != before
+    until(lambda: switch.world.read("sw1", "switches")["config"]["trial"] is None, "the trial is over", 15)
+    assert 59.5 <= time.time() - began < 65
+    assert switch.world.read("sw1", "switches")["config"]["running"] == before
 
 
 def test_reboot_loses_what_was_not_saved(switch):
@@ -148,7 +188,35 @@ def test_ntc_display_interface_description(netmiko):
     netmiko.commit()
     rows = {row["interface"]: row for row in parsed(netmiko, "display interface description")}
     assert (rows["400GE1/0/1:1"]["phy"], rows["400GE1/0/1:1"]["description"]) == ("*down", "to node1")
+    assert rows["10GE1/0/1"]["description"].startswith("uplink to core")
+    assert rows["Vlanif1"]["phy"] == "up"
     assert len(rows) == 8 + 28 + 2 + 3  # lanes, whole ports, 10GE, management, NULL0 and Vlanif1
+
+
+def test_ntc_display_lldp_neighbor(netmiko, shared):
+    """The template wants a port description of three letters and takes no "--", ours and the manual's alike."""
+    capture = (shared / "fixtures/switch/huawei_ce_display_lldp_neighbor.txt").read_text(encoding="utf-8")
+    ours = netmiko.send_command("display lldp neighbor")
+    for text in (capture.split("\n", 2)[2], ours):
+        with pytest.raises(TextFSMError):
+            parse_output("huawei_vrp", "display lldp neighbor", text)
+    rows = parse_output("huawei_vrp", "display lldp neighbor", ours.replace(":--", ":none"))
+    found = {row["local_interface"]: (row["neighbor_name"], row["neighbor_port_id"]) for row in rows}
+    assert found["400GE1/0/1:1"] == ("node1", "NPU1")
+    assert found["400GE1/0/4:2"] == ("node1", "NPU8")
+    assert len(found) == 8
+
+
+def test_ntc_display_interface(netmiko):
+    """The template knows "Speed :" with a blank, and neither splits nor FEC; the rest of a port's head it reads."""
+    text = netmiko.send_command("display interface 400GE1/0/1:1")
+    with pytest.raises(TextFSMError):
+        parse_output("huawei_vrp", "display interface", text)
+    known = re.sub(r"(?m)^(?:Input Flow-control|Mdi|Statistics|Port Mode|Duplex):?.*\n", "", text)
+    known = re.sub(r"(?m)^Speed: +(\d+), +Loopback: +(\S+)$", r"Speed : \1, Loopback: \2", known)
+    (row,) = parse_output("huawei_vrp", "display interface", known)
+    assert (row["interface"], row["link_status"].split()[0], row["protocol_status"]) == ("400GE1/0/1:1", "UP", "UP")
+    assert (row["speed"], row["mtu"], row["loopback"]) == ("200000", "9216", "NONE")
 
 
 def test_ntc_display_patch_information(switch, netmiko):

@@ -36,6 +36,8 @@ def type_in(cli: Cli, *lines: str) -> None:
         enter(cli, "system-view")
     for line in [*lines, "commit"]:
         said = cli.enter(line)
+        while cli.asking:
+            said += cli.enter("y")
         assert "Error:" not in said, f"{line}: {said}"
     assert cli.prompt.startswith("[~")
 
@@ -85,7 +87,7 @@ def test_what_breaks_it_on_a_port(cli, switch, line, reason):
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (["undo qos buffer headroom-pool slot 1"], "no headroom"),
+        (["qos buffer headroom-pool size 16 kbytes slot 1"], "no headroom"),
         (["undo dcb pfc dscp-mapping enable slot 1"], "no PFC for priority 4"),
         (["dcb pfc global disable"], "PFC is off"),
         (["dcb pfc roce", "undo priority 4"], "PFC is off"),
@@ -109,10 +111,12 @@ def test_a_profile_adds_to_priority_3(cli, switch):
 
 
 def test_default_times_are_not_kept(cli, switch):
-    type_in(cli, "dcb pfc", "priority 4 turn-off threshold 20", "priority 4 deadlock-detect time 10")
-    assert switch.store.running().lines(("dcb pfc",)) == ["priority 4 turn-off threshold 20"]
-    type_in(cli, "priority 4 turn-off threshold 30")
-    assert switch.store.running().lines(("dcb pfc",)) == []
+    type_in(cli, "dcb pfc", "priority 4", "priority 4 turn-off threshold 20", "priority 4 deadlock-detect time 10")
+    assert switch.store.running().lines(("dcb pfc",)) == ["priority 4", "priority 4 turn-off threshold 20"]
+    type_in(cli, "priority 4 turn-off threshold 30", "quit", "dcb pfc deadlock-detect interval 100")
+    assert switch.store.running().lines(("dcb pfc",)) == ["priority 4"]
+    type_in(cli, "dcb pfc deadlock-detect interval 10")
+    assert "interval" not in "\n".join(switch.store.running().text())
 
 
 @pytest.mark.parametrize(
@@ -144,26 +148,103 @@ def test_what_is_in_use_cannot_be_taken_away(cli, switch, line):
 def test_a_third_profile_and_crossed_limits_are_refused(cli):
     enter(cli, "system-view", "dcb pfc a", "quit", "dcb pfc b")
     assert enter(cli, "commit") == "Error: The number of PFC profiles exceeds the maximum (2)."
-    enter(cli, "clear configuration candidate", "drop-profile x")
+    enter(cli, "clear configuration candidate")
+    enter(cli, "drop-profile x")
     enter(cli, "color green buffer-size low-limit 9000 high-limit 8000 discard-percentage 5")
     assert enter(cli, "commit").startswith("Error: The low limit is larger")
 
 
-@pytest.mark.parametrize("line", ["dcb pfc buffer 4 xon dynamic 3 xoff dynamic 6", "dcb pfc buffer 4 xoff dynamic 13"])
+def test_pfc_needs_a_pool_first_and_a_pool_in_use_stays(cli, switch):
+    enter(cli, "system-view", "dcb pfc", "priority 4", f"interface {ONE}", "dcb pfc enable mode manual")
+    assert enter(cli, "commit") == f"Error: PFC needs a headroom pool: qos buffer headroom-pool. (Interface={ONE})"
+    enter(cli, "quit", "qos buffer headroom-pool size 4 mbytes slot 1")
+    assert enter(cli, "commit") == ""
+    enter(cli, "undo qos buffer headroom-pool slot 1")
+    assert enter(cli, "commit").startswith("Error: ")
+    type_in(cli, f"interface {ONE}", "undo dcb pfc enable", "quit", "undo qos buffer headroom-pool slot 1")
+    assert not state(switch)["headroom"]
+
+
+def test_a_pool_must_hold_what_the_queues_of_a_port_may_take(cli, switch):
+    type_in(cli, *lossless(ONE), f"interface {ONE}", "dcb pfc buffer 4 hdrm 40 kbytes")
+    type_in(cli, "quit", "qos buffer headroom-pool size 40 kbytes slot 1")
+    assert state(switch)["headroom"]
+    type_in(cli, f"interface {ONE}", "undo dcb pfc buffer 4 hdrm")  # 256 by default
+    assert not state(switch)["headroom"]
+
+
+def test_a_queue_that_is_set_up_keeps_its_pfc(cli):
+    type_in(cli, "dcb pfc", "priority 4", "priority 4 error-down threshold 20")
+    enter(cli, "undo priority 4")
+    assert enter(cli, "commit").startswith("Error: The error-down of priority 4 is set")
+    assert enter(cli, "undo priority 4 error-down threshold 20") == ""
+    assert enter(cli, "commit") == ""
+    enter(cli, "priority 0 1 2 4")
+    assert (
+        enter(cli, "commit")
+        == "Error: The number of priority queues with PFC exceeds the maximum (4). (Profile=default)"
+    )
+    enter(cli, "undo priority 3")
+    assert enter(cli, "commit") == ""
+
+
+def test_disabling_pfc_for_all_asks(cli, switch):
+    type_in(cli, *lossless(ONE), "lldp enable")
+    assert enter(cli, "dcb pfc global disable") == ""
+    assert cli.prompt == "Warning: This command will disable PFC on all ports. Continue? [Y/N]:"
+    assert enter(cli, "n") == ""
+    assert not cli.dirty
+    enter(cli, "dcb pfc global disable", "y", "commit")
+    assert not state(switch)["pfc_enabled"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dcb pfc buffer 4 xon dynamic 3 xoff dynamic 6",
+        "dcb pfc buffer 4 xoff dynamic 13",
+        "dcb pfc deadlock-detect timer 100",
+        "dcb pfc deadlock-detect interval 50",
+        "qos buffer headroom-pool size 8 kbytes slot 1",
+    ],
+)
 def test_lines_of_the_other_family_are_refused(cli, line):
     enter(cli, "system-view", f"interface {ONE}")
     assert "Error: " in enter(cli, line)
 
 
-def test_a_model_without_pools(cli, switch):
+def model(switch, name: str) -> None:
     with switch.world.update("sw1", "switches") as document:
-        document["model"] = "CE8850-64CQ-EI"
+        document["model"] = name
+
+
+def test_a_model_that_sets_thresholds_in_pairs(cli, switch):
+    model(switch, "CE8850-64CQ-EI")
     enter(cli, "system-view")
-    for line in WHOLE[:2]:
+    for line in (*WHOLE[:2], "dcb pfc deadlock-detect interval 100", "qos buffer headroom-pool size 3 mbytes slot 1"):
         assert "Error: " in enter(cli, line)
+    assert enter(cli, "qos buffer headroom-pool size 2 mbytes slot 1") == ""
+    assert enter(cli, "dcb pfc deadlock-detect timer 512") == ""
+    assert enter(cli, "undo dcb pfc deadlock-detect") == ""
+    enter(cli, "dcb pfc")
+    for line in ("priority 6", "priority 0 1 2 4", "priority 4 deadlock-detect time 10"):
+        assert "Error: " in enter(cli, line)
+    enter(cli, "clear configuration candidate")
     port = ["dcb pfc buffer 4 xon dynamic 3 xoff dynamic 6" if "buffer" in line else line for line in PORT]
     type_in(cli, *lossless(ONE, OTHER, whole=WHOLE[2:], port=port))
     assert way(switch).lossless
+
+
+@pytest.mark.parametrize("line", ["dcb pfc", "dcb pfc global disable", "qos buffer headroom-pool size 1 mbytes slot 1"])
+def test_a_model_without_pfc(cli, switch, line):
+    model(switch, "CE6820H-48S6CQ")
+    enter(cli, "system-view")
+    assert "Error: Unrecognized command" in enter(cli, line)
+    assert "Error: Unrecognized command" in enter(cli, f"interface {ONE}", "dcb pfc enable")
+    assert "Error: " in enter(cli, "display dcb pfc")
+    type_in(cli, f"interface {ONE}", "trust dscp")
+    seen = state(switch)
+    assert (seen["trust_dscp"], seen["pfc_enabled"], seen["pfc_priorities"]) == (True, False, [])
 
 
 def test_pfc_that_a_deadlock_turned_off_comes_back_when_it_is_enabled_anew(cli, switch):

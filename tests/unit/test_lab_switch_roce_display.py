@@ -54,6 +54,8 @@ HEADERS = [
     ("huawei_ce_display_dcb.txt", "display dcb"),
     ("huawei_ce_display_dcb_pfc.txt", f"display dcb pfc interface {ONE}"),
     ("huawei_ce_display_dcb_pfc_buffer_2.txt", "display dcb pfc buffer"),
+    ("huawei_ce_display_dcb_pfc_buffer_3.txt", f"display dcb pfc buffer interface {ONE}"),
+    ("huawei_ce_display_drop-profile.txt", "display drop-profile"),
     ("huawei_ce_display_diffserv_domain_2.txt", "display diffserv domain brief"),
     ("huawei_ce_display_drop-profile_4.txt", "display drop-profile brief"),
     ("huawei_ce_display_qos_configuration.txt", f"display qos configuration interface {ONE}"),
@@ -79,10 +81,37 @@ def test_header_lines_are_those_of_the_manual(configured, cli, shared, capture, 
         assert {line.partition(":")[0].strip() for line in ours[1:]} <= keys
         return
     heads = [line for line in theirs if re.match(r"[A-Z*\[]|-{9}|queue|cir|cbs", line) and "GE1/" not in line]
-    heads = [line for line in heads if not re.match(r"Total:", line)]
+    heads = [line for line in heads if not re.match(r"Total:|Drop-profile\[", line)]
     assert len(heads) > 2
     missing = [line for line in heads if line not in ours]
     assert missing == []
+
+
+OWN_SAMPLES = [
+    (
+        "display dcb pfc deadlock trigger status",
+        "Interface      Queue  TriggerMode Threshold  Status  ",
+        "100GE1/0/2         5  TurnOff            30  LinkUp",
+    ),
+    (
+        "display configuration sessions",
+        "Session User-Intf    User                 Date                Lock",
+        "180 *   VTY 2        user                 2011-01-17 12:32:02    -   ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("command", "head", "row"), OWN_SAMPLES, ids=[command for command, _, _ in OWN_SAMPLES])
+def test_columns_are_where_the_manual_has_them(configured, cli, command, head, row):
+    """Head and row are the command reference's, for want of a capture; words begin where they begin there."""
+    lines = enter(cli, command).splitlines()
+    assert lines[1] == head
+    ours = lines[3]
+
+    def starts(line: str) -> list[int]:
+        return [match.start() for match in re.finditer(r"(?<= )[A-Z]", line)]
+
+    assert starts(ours) == starts(row) != []
 
 
 def test_the_columns_of_the_pfc_table(configured, cli, shared):
@@ -149,6 +178,13 @@ def test_optics(configured, cli):
     change(configured, ONE, optics={"rx_power_dbm": -11.25})
     text = enter(cli, f"display interface {ONE} transceiver verbose")
     assert re.search(r"Current RX Power \(dBm\) +:-11\.25$", text, re.MULTILINE)
+    change(configured, ONE, optics={"rx_power_dbm": [0.89, 1.9, 2.55, -40.0], "tx_power_dbm": None})
+    lines = enter(cli, f"display interface {ONE} transceiver verbose").splitlines()
+    at = next(i for i, line in enumerate(lines) if "Current RX" in line)
+    # As in the manual's example of an interface with four lanes.
+    assert lines[at] == "   Current RX Power (dBm)                :0.89|1.90    (Lane0|Lane1)"
+    assert lines[at + 1] == "                                          2.55|-40.00  (Lane2|Lane3)"
+    assert "   Current TX Power (dBm)                :-" in lines
     change(configured, ONE, optics={"present": False})
     assert enter(cli, f"display interface {ONE} transceiver verbose") == ""
     assert f" {OTHER} transceiver information:" in enter(cli, "display interface transceiver verbose")
@@ -163,12 +199,54 @@ def test_a_lock_keeps_others_from_committing(cli, switch):
     assert "trust dscp" in enter(cli, "display configuration candidate changes")
     enter(cli, "clear configuration candidate")
     assert "trust 8021p" in enter(cli, "display configuration candidate changes")
+    assert enter(cli, "display configuration candidate") == "interface 400GE1/0/1:1\n trust 8021p"
     with pytest.raises(RefusedLine, match="locked by user admin"):
         human(switch.world, "sw1", ["sysname x"])
     lock(switch)
     enter(cli, f"interface {ONE}", "trust dscp")
     assert enter(cli, "commit") == ""
     assert enter(cli, "display configuration exclusive user") == ""
+
+
+def test_the_candidate_is_shown_as_the_commands_that_would_be_committed(configured, cli):
+    enter(cli, "system-view", "undo dcb pfc dscp-mapping enable slot 1", f"interface {ONE}", "undo trust", "mtu 9000")
+    enter(cli, "drop-profile roce", "color green buffer-size low-limit 1 high-limit 2 discard-percentage 3")
+    enter(cli, "drop-profile new", "quit", "dcb pfc roce", "priority 3")
+    assert enter(cli, "display configuration candidate").splitlines() == [
+        "undo dcb pfc dscp-mapping enable slot 1",
+        "dcb pfc roce",
+        " undo priority 3",
+        "drop-profile new",
+        "drop-profile roce",
+        " color green buffer-size low-limit 1 high-limit 2 discard-percentage 3",
+        f"interface {ONE}",
+        " undo trust dscp",
+        " mtu 9000",
+    ]
+    enter(cli, "clear configuration candidate", "undo drop-profile roce")
+    assert enter(cli, "display configuration candidate") == "undo drop-profile roce"
+
+
+def test_lldp_on_a_port_that_somebody_muted(configured, cli):
+    human(configured.world, "sw1", [f"interface {ONE}", "lldp disable"], clock=configured.clock)
+    assert enter(cli, f"display lldp neighbor interface {ONE}") == ""
+    assert ONE not in enter(cli, "display lldp neighbor brief")
+    assert OTHER in enter(cli, "display lldp neighbor brief")
+    human(configured.world, "sw1", [f"interface {ONE}", "undo lldp disable"], clock=configured.clock)
+    assert ONE in enter(cli, "display lldp neighbor brief")
+
+
+def test_what_deadlocks_trigger(configured, cli):
+    lines = ["dcb pfc roce", "priority 4 error-down threshold 50", "quit", f"interface {ONE}"]
+    human(configured.world, "sw1", [*lines, "port pfc-deadlock trigger error-down"], clock=configured.clock)
+    rows = [line.split() for line in enter(cli, "display dcb pfc deadlock trigger status").splitlines()]
+    assert [ONE, "4", "ErrorDown", "50", "LinkUp"] in rows
+    assert [OTHER, "4", "TurnOff", "30", "LinkUp"] in rows
+
+
+def test_a_person_says_yes_to_what_is_asked(configured):
+    human(configured.world, "sw1", ["dcb pfc global disable"], save=True, clock=configured.clock)
+    assert "dcb pfc global disable" in configured.store.saved().text()
 
 
 def test_a_lock_belongs_to_the_session_that_took_it_and_ends_with_it(cli, switch):
@@ -197,7 +275,9 @@ def test_a_person_saves_or_changes_nothing_at_all(switch):
 
 def test_the_configuration_is_printed_in_the_guides_order_with_the_sites_own_vlanif(configured, cli):
     text = enter(cli, "display current-configuration")
-    assert "interface Vlanif1\n ip address 10.88.0.1 255.255.255.0\n" in text
+    gateway = "interface Vlanif1\n description gateway of the NPU network\n ip address 10.88.0.1 255.255.255.0\n"
+    assert gateway in text
+    assert "interface 10GE1/0/1\n description uplink to core, network team, do not touch\n" in text
     starts = [line for line in text.splitlines() if line and line[0] not in "#! "]
     places = [next(i for i, start in enumerate(SECTIONS) if line.startswith(start)) for line in starts[:-1]]
     assert places == sorted(places)
