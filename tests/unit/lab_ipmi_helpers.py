@@ -28,7 +28,7 @@ def free_udp_port(address: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def until(true: Callable[[], object], what: str, seconds: float = 8.0) -> None:
+def until(true: Callable[[], object], what: str, seconds: float = 40.0) -> None:
     """Ask until it is true. An answer that fails (a BMC that restarts meanwhile) counts as not yet."""
     deadline = time.monotonic() + seconds
     while True:
