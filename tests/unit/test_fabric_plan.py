@@ -159,6 +159,11 @@ def pool_refused(inventory: Inventory) -> None:
     inventory["fabric"]["switches"] = {"sw1": {"headroom_pool_kib": 4096}}
 
 
+def times_refused(inventory: Inventory) -> None:
+    inventory["switches"]["sw1"] = family("ce6866")
+    inventory["fabric"]["pfc"] = {"deadlock": {"detect_time": 15}}
+
+
 def fabric(**changes: Any) -> Callable[[Inventory], None]:
     def change(inventory: Inventory) -> None:
         inventory["fabric"].update(changes)
@@ -256,6 +261,7 @@ REFUSED: list[tuple[Callable[[Inventory], None], str, str]] = [
     (no_nodes, "npu_servers", "the inventory has no server"),
     (unknown_model, "switch sw1", "model 'X1' is of no known family"),
     (pool_refused, "switch sw1", "set up without a headroom pool"),
+    (times_refused, "switch sw1", "detect_time 15: models of its family have one for all queues"),
     (fabric(switches={"sw2": {}}), "site_fabric.switches.sw2", "no cable of an NPU port leads to such a switch"),
     (
         fabric(switches={"sw1": {"buffer": {"form": "fluid"}}}),

@@ -21,6 +21,7 @@ MOST_LOSSLESS = 4
 ROCE_HEADERS = 60
 SMALLEST_PAYLOAD = 256  # of InfiniBand's path MTUs
 PING_HEADERS = 28  # IPv4 20, ICMP 8
+DEADLOCK_DEFAULT = 10  # in 10 ms (CE V300R023)
 FRAME_HEADERS = 22  # Ethernet with one VLAN tag, and its checksum
 # The name becomes part of a line that is entered on the switch.
 _PORT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9/:._-]{0,62}\Z")
@@ -193,6 +194,11 @@ def buffers(name: str, data: Document, buffer: Document, plan: Document, problem
     if data.get("headroom_pool_kib") is not None and data.get("refuses_headroom_pool"):
         text = "models of its family are set up without a headroom pool"
         problems.append(Problem(where, text, "", f"site_fabric.switches.{name}"))
+    times = plan["pfc"].get("deadlock") or {}
+    for key in ("detect_time", "recovery_time"):
+        if data.get("deadlock_times") == "all_queues" and times.get(key) not in (None, DEADLOCK_DEFAULT):
+            text = f"{key} {times[key]}: models of its family have one for all queues, which is left at its default"
+            problems.append(Problem(where, text, "", f"site_fabric.pfc.deadlock.{key}"))
     xoff, headroom, low = buffer.get("xoff_bytes"), buffer.get("headroom_bytes"), plan["ecn"]["low_limit_bytes"]
     if buffer.get("form") == "static" and xoff is None:
         text = "xoff is static, but nobody gives xoff_bytes"

@@ -8,6 +8,7 @@ given to netmiko and to nothing else.
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from contextlib import suppress
@@ -17,6 +18,12 @@ from typing import Any, Callable, NamedTuple
 PAGER_OFF = "screen-length 0 temporary"  # netmiko's huawei driver sends it
 _ASKS = r"\[[Yy](?:\([^)]*\))?/[Nn][^\]]*\]\s*:?\s*$"
 _QUESTION = re.compile(_ASKS)
+# Huawei VRP when every VTY is taken (the session then ends), H3C Comware and OpenSSH when theirs are.
+_FULL = re.compile(
+    rb"All user interfaces are (?:in use|used)|too many (?:open )?(?:sessions|connections|users)|"
+    rb"(?:maximum|max) number of (?:sessions|login users|connections) (?:has been |is )?(?:reached|exceeded)",
+    re.IGNORECASE,
+)
 
 
 class SessionError(Exception):
@@ -72,6 +79,7 @@ class Session:
         device_type, driver = _netmiko_driver(self.os, timeout)
         if not Path(target.known_hosts).is_file():
             raise SessionError(f"the known_hosts file {target.known_hosts} does not exist")
+        heard = io.BytesIO()  # what the switch said while logging in; netmiko's errors do not tell it
         try:
             self._connection = driver(
                 host=target.address,
@@ -89,12 +97,17 @@ class Session:
                 banner_timeout=timeout,
                 auth_timeout=timeout,
                 read_timeout_override=timeout,
+                session_log=heard,
             )
             self._prompt = self._connection.find_prompt()
+            self._connection.session_log = None
         except netmiko.NetmikoAuthenticationException as error:
             raise SessionError(f"user {target.user} is refused (wrong password, or not allowed)") from error
         except Exception as error:  # netmiko raises from four libraries, also plain ValueError and EOFError
             self.close()
+            if _FULL.search(heard.getvalue()):
+                where = f"{target.address}:{target.port}"
+                raise SessionError(f"{where} has no session left (too many sessions): end one, then again") from error
             raise SessionError(_reason(error, target)) from error
         return self
 
