@@ -13,7 +13,7 @@ from typing import Any
 Document = dict[str, Any]
 
 # Raised whenever a key is added that the simulators rely on: a world of another shape is made anew by "up".
-SHAPE = 6
+SHAPE = 7
 NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
 
 
@@ -130,6 +130,7 @@ def build_node(plan: Plan, number: int) -> Document:
                 "temperature_celsius": 48,
                 "power_watts": 92,
                 "error_code": None,
+                **npu_chip(i),
                 "net": npu_port(number, i),
             }
             for i in range(1, 9)
@@ -142,6 +143,7 @@ def build_node(plan: Plan, number: int) -> Document:
             "layout": "known",
             "receiver_hangs": [],
             "failing_ranks": [],
+            "dmi_error": False,  # ascend-dmi measures nothing, and says so with exit status 0
             "boot": None,  # which boot of its host the NPUs' settings belong to
             "powered": True,  # whether the NPUs had power when somebody last looked
         },
@@ -238,6 +240,27 @@ def build_node(plan: Plan, number: int) -> Document:
     }
 
 
+def npu_chip(i: int) -> Document:
+    """What ails the chip of one NPU (``lab.chips``): counters of its memory, links to the others, shares that are left.
+
+    ``processes``: who uses it, ``{pid, name, memory_mib, listed}``; a process in a container may hold memory unlisted.
+    """
+    return {
+        "ecc": {
+            "single_bit": 0,
+            "double_bit": 0,
+            "single_bit_total": 0,
+            "double_bit_total": 0,
+            "single_bit_isolated_pages": 0,
+            "double_bit_isolated_pages": 0,
+        },
+        "hccs": [{"peer": f"NPU{peer}", "ok": True, "factor": 1.0} for peer in range(1, 9) if peer != i],
+        "hbm_factor": 1.0,
+        "pcie_factor": {"h2d": 1.0, "d2h": 1.0},
+        "processes": [],
+    }
+
+
 def npu_port(number: int, i: int) -> Document:
     """The 200GE port of one NPU: causes, what the device was told (``conf``, lost without power), what it counted."""
     return {
@@ -320,6 +343,7 @@ def build_switch(plan: Plan) -> Document:
             {"slot": f"FAN{i}", "present": True, "health": "OK", "rpm": 10500, "max_rpm": 25000} for i in range(1, 7)
         ],
         "ports": _switch_ports(plan.nodes),
+        "flash_damaged": False,  # the saved configuration shows, but cannot be loaded at the next startup
         "config_lock": None,  # who has the configuration to himself, and what he typed and did not commit
         "faults": {},
     }

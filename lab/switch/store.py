@@ -143,8 +143,7 @@ class Store:
     def reboot(self) -> None:
         """The device starts again from what was saved."""
         with self._change() as document:
-            config = document["config"]
-            self._boot(config)
+            self._boot(document)
 
     @contextmanager
     def _change(self) -> Iterator[Document]:
@@ -157,7 +156,7 @@ class Store:
                 self._roll_back(config)
             powered = document["power"] == "on"
             if powered and not config["powered"]:
-                self._boot(config)
+                self._boot(document)
             config["powered"] = powered
             yield document
 
@@ -177,8 +176,12 @@ class Store:
         self._point(config, Who("", "", ""), (None, None), "RESTORE")
         return config
 
-    def _boot(self, config: Document) -> None:
-        config.update(running=config["saved"], trial=None, booted=self.clock())
+    def _boot(self, document: Document) -> None:
+        """From the file for the next startup; as delivered when that cannot be read then (``flash_damaged``)."""
+        config = document["config"]
+        readable = not document.get("flash_damaged")
+        tree = config["saved"] if readable else self._factory(document).to_json()
+        config.update(running=tree, trial=None, booted=self.clock())
         self._point(config, Who("", "", ""), (None, None), "RESTORE")
 
     def _roll_back(self, config: Document) -> None:

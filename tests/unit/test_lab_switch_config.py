@@ -112,6 +112,18 @@ def test_a_commit_runs_and_is_lost_by_a_reboot_unless_saved(store):
     assert store.running().lines(PORT) == ["description first"]
 
 
+def test_a_saved_configuration_that_cannot_be_loaded_starts_as_delivered(switch, clock):
+    store = switch.store
+    delivered = store.running()
+    store.commit(ME, describe("saved"))
+    store.save(ME.user)
+    with switch.world.update("sw1", "switches") as document:
+        document["flash_damaged"] = True
+    assert store.saved().lines(PORT) == ["description saved"]  # it shows
+    store.reboot()
+    assert store.running() == delivered
+
+
 def test_power_loss_is_a_reboot(switch, clock):
     switch.store.commit(ME, describe("unsaved"))
     booted = switch.store.state()["booted"]
