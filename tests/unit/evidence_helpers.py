@@ -141,7 +141,7 @@ def inventory(nodes: int = 3, **more: Any) -> Document:
 
 
 def run(
-    nodes: int = 3, stages: tuple[str, ...] = ("hardware", "os"), run_id: str = "20261124T060405Z", **more: Any
+    nodes: int = 3, stages: tuple[str, ...] = ("hardware", "identity"), run_id: str = "20261124T060405Z", **more: Any
 ) -> Document:
     done = {"started_at": AT, "finished_at": AT, "state": "done"}
     return {
