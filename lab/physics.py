@@ -9,6 +9,7 @@ clock, no network. The rules (docs/seams.md, section 2):
 * A PSU without input is ``UnavailableOffline`` and ``Critical``, 0 V in; what is left carries the load.
 * A fan that turns, but below its lower critical limit, is ``Critical`` whatever its own ``health`` says.
 * A drive whose failure is predicted is at least ``Warning``.
+* An NPU in ``Alarm`` (its driver's word between Warning and Critical) is ``Critical``: a BMC knows three healths.
 * A machine without any CPU or any memory fails its self-test.
 * A reading beyond its limit makes its sensor ``Warning`` (caution) or ``Critical``.
 
@@ -230,7 +231,9 @@ def _number(value: object) -> float | int | None:
 
 
 def _cause(part: Mapping[str, Any]) -> tuple[str, str | None]:
-    health = part["health"] if part["health"] in SEVERITIES else "OK"
+    health = "Critical" if part["health"] == "Alarm" else part["health"]  # the NPU's own word between the two
+    if health not in SEVERITIES:
+        health = "OK"
     if health == "OK":
         return health, None
     code = part.get("error_code")

@@ -1,6 +1,7 @@
 """The path language: names one value of a device's document, ``bios.version`` or ``npus[NPU3].present``.
 
-``list[key]`` selects the element whose ``slot`` (or ``name``) is the key: ``ports[400GE1/0/6:1].neighbor``.
+``list[key]`` selects the element whose ``slot`` (or ``name``, or of links the ``peer``) is the key:
+``ports[400GE1/0/6:1].neighbor``, ``npus[NPU3].hccs[NPU5].ok``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from lab.state import LabError
 from lab.world import Document
 
+SELECTORS = ("slot", "name", "peer")
 _SEGMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^\[\]]+)\])?")
 
 
@@ -36,7 +38,7 @@ def _holder(document: Document, path: str) -> tuple[Document, str]:
         here = here.get(key) if isinstance(here, dict) else None
         if slot is not None:
             items = here if isinstance(here, list) else []
-            here = next((item for item in items if slot in (item.get("slot"), item.get("name"))), None)
+            here = next((item for item in items if slot in (item.get(key) for key in SELECTORS)), None)
     if not isinstance(here, dict) or last not in here:
         raise LabError(f"{document.get('name', 'the device')} has nothing at {path}")
     return here, last

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.npu import smi_table, smi_types
+from lab.npu import smi_hccs, smi_table, smi_types
 from lab.npu.call import Say
 from lab.world import World
 
 Document = Mapping[str, Any]
 # Error numbers of the source (npu_smi.h); the exit status is their low byte.
 INVALID_PARAMETER, INNER_ERROR, NOT_SUPPORTED = -9001 & 0xFF, -9005 & 0xFF, -9255 & 0xFF
+NUMBERS = ("-i", "-c", "-time")
 TOOL_HELP = """\
 Usage: npu-smi <Command|-h|-v> [Options...]
 
@@ -34,11 +35,12 @@ Commands:
        -m             Show all device's mapping information
        -l             Show all device's topology information
        -t type        Show information for type
-                      type: {", ".join([*smi_types.TYPES, "topo", *smi_types.UNSUPPORTED])}.
+                      type: {", ".join([*smi_types.TYPES, *smi_hccs.TYPES, "topo", *smi_types.UNSUPPORTED])}.
 
 Options:
        -i %d          Card ID
        -c %d          Chip ID
+       -time %d       Window of hccs-bw in ms (1-1000)
 """
 
 
@@ -48,11 +50,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Wanted:
-    """``npu-smi info``: which type of which card and chip; None: not given."""
+    """``npu-smi info``: which type of which card and chip, and for how many ms; None: not given."""
 
     type: str
     card: int | None
     chip: int | None
+    window_ms: int | None
 
 
 def run(world: World, node: str, argv: Sequence[str], say: Say) -> int:
@@ -101,15 +104,31 @@ def info(document: Document, words: Sequence[str]) -> tuple[str, int]:
     if wanted.type in smi_types.UNSUPPORTED:
         return f"This device does not support querying {wanted.type}.\n", NOT_SUPPORTED
     if wanted.type == "topo":
-        return smi_types.topo(document, cards), 0
-    if wanted.type not in smi_types.TYPES:
+        return smi_hccs.topo(document, cards), 0
+    if wanted.type not in (*smi_types.TYPES, *smi_hccs.TYPES):
         raise Refused("Error parameter of -t")
+    if wanted.type in smi_hccs.TYPES and None in (wanted.card, wanted.chip):
+        return smi_hccs.NO_CHIP, INVALID_PARAMETER
     npu = next((card for card in cards if smi_table.number(card) == wanted.card), None)
     if npu is None:
         raise Refused("Error parameter of -i")
     if wanted.chip not in (None, smi_types.CHIP, smi_types.MCU):
         raise Refused("Error parameter of -c")
+    if wanted.type in smi_hccs.TYPES:
+        return _links(document, npu, wanted)
     return smi_types.TYPES[wanted.type](document, npu, wanted.chip), 0
+
+
+def _links(document: Document, npu: Document, wanted: Wanted) -> tuple[str, int]:
+    """The card's controller has no links; the bandwidth needs a window."""
+    shortest, longest = smi_hccs.WINDOW_MS
+    if wanted.type == "hccs-bw" and wanted.window_ms is None:
+        return smi_hccs.NO_TIME, INVALID_PARAMETER
+    if wanted.window_ms is not None and not shortest <= wanted.window_ms <= longest:
+        raise Refused("Error parameter of -time")
+    if wanted.chip != smi_types.CHIP:
+        return f"This device does not support querying {wanted.type}.\n", NOT_SUPPORTED
+    return smi_hccs.TYPES[wanted.type](document, npu), 0
 
 
 def _wanted(words: Sequence[str]) -> Wanted:
@@ -117,15 +136,15 @@ def _wanted(words: Sequence[str]) -> Wanted:
     rest = list(words)
     while rest:
         option = rest.pop(0)
-        if option not in ("-t", "-i", "-c") or option in values or not rest:
+        if option not in ("-t", *NUMBERS) or option in values or not rest:
             raise Refused(f"Error parameter of {option}")
         values[option] = rest.pop(0)
-    for option in ("-i", "-c"):
+    for option in NUMBERS:
         if option in values and not (values[option].isascii() and values[option].isdigit()):
             raise Refused(f"Error parameter of {option}")
     if "-t" not in values:
         raise Refused("Error parameter of -t")
-    return Wanted(values["-t"], *(int(values[option]) if option in values else None for option in ("-i", "-c")))
+    return Wanted(values["-t"], *(int(values[option]) if option in values else None for option in NUMBERS))
 
 
 def _future(text: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lab import chips
 from lab.wires import spread
 
 Document = Mapping[str, Any]
@@ -85,7 +86,7 @@ def idle_hbm_mib(npu: Document) -> int:
 
 
 def table(document: Document, cards: Sequence[Document], version: str) -> str:
-    """``npu-smi info``: header, two rows for each NPU, and the list of processes (the twin's NPUs run none)."""
+    """``npu-smi info``: header, two rows for each NPU, and the processes that the host lists."""
     form = layout(version)
     rule = f"+{'-' * 27}+{'-' * 15}+{'-' * form.body}+"
     double = rule.replace("-", "=")
@@ -111,7 +112,9 @@ def table(document: Document, cards: Sequence[Document], version: str) -> str:
         lines += [*_rows(form, npu), double]
     lines += [rule, form.process, double]
     for npu in cards:
-        lines += [_fit(form, f"| No running processes found in NPU {number(npu)}"), double]
+        nobody = [_fit(form, f"| No running processes found in NPU {number(npu)}")]
+        lines += [_process_row(form, npu, process) for process in chips.listed(npu)] or nobody
+        lines.append(double)
     return "\n".join(lines) + "\n"
 
 
@@ -122,9 +125,17 @@ def _rows(form: Layout, npu: Document) -> tuple[str, str]:
     )
     second = (
         f"| {0:<26}| {bus(npu):<13} | {0:<{form.power}} {0:<{form.used}}/ {0:<{form.memory}} "
-        f"{idle_hbm_mib(npu):<{form.hbm_used}}/ {npu['hbm_mib']:<{form.total}} |"
+        f"{chips.memory_used_mib(npu, idle_hbm_mib(npu)):<{form.hbm_used}}/ {npu['hbm_mib']:<{form.total}} |"
     )
     return first, second
+
+
+def _process_row(form: Layout, npu: Document, process: Document) -> str:
+    """Under the columns of the layout's own header; the last one, of version 26, is empty outside containers."""
+    cells = form.process.split("|")[1:-1]
+    values = [f"{number(npu):<8}0", process["pid"], process["name"], process["memory_mib"], ""]
+    row = "|".join(f" {value!s:<{len(cell) - 1}}" for value, cell in zip(values, cells, strict=False))
+    return f"|{row}|"
 
 
 def _fit(form: Layout, text: str) -> str:

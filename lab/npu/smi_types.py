@@ -1,6 +1,7 @@
 """``npu-smi info -t TYPE -i NPU [-c CHIP]`` for the 910B: one function for each type.
 
-Captures: board (25.5.1), usages (23.0.rc2), memory (a 64 GB 910B), ecc and common (910A), health (310B), topo (910B1).
+Captures: board (25.5.1), usages (23.0.rc2), memory (a 64 GB 910B), ecc and common (910A), health (310B). proc-mem: the
+published source (npu_chip_info.c) and many public copies of its lines. hccs, hccs-bw and topo: ``smi_hccs``.
 Where a 910B differs from the captured chip, its lines are those of the published source (npu_info_print.c): DDR has two
 ECC counters instead of six. temp and power: the fields that a monitoring agent's test data shows of 25.5.1. Made up,
 because nobody published them: product name and board numbers, the words behind an error code, counters that are not 0.
@@ -8,9 +9,10 @@ because nobody published them: product name and board numbers, the words behind 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from lab import chips
 from lab.npu.smi_table import bus, idle_hbm_mib, name, number, release
 from lab.wires import spread
 
@@ -25,17 +27,6 @@ ERRORS = {
     "80E01801": "node type=HBM, sensor type=Memory, event state=Single-bit ECC errors exceed the upper limit",
 }
 SINGLE_BIT_ERRORS = {"80E01801": 4113}
-# Which eighth of the host's cores is near to each NPU, in the order of the capture.
-NEAR = (6, 0, 6, 0, 4, 2, 4, 2)
-LEGEND = """
-Legend:
-  X    = Self
-  SYS  = Path traversing PCIe and NUMA nodes. Nodes are connected through SMP, such as QPI, UPI.
-  PHB  = Path traversing PCIe and the PCIe host bridge of a CPU.
-  PIX  = Path traversing a single PCIe switch
-  PXB  = Path traversing multipul PCIe switches
-  HCCS = Connection traversing HCCS.
-"""
 
 
 def _fields(*fields: tuple[str, object], width: int = 30) -> str:
@@ -51,7 +42,7 @@ def _whole(npu: Document, chip: int | None, body: str, width: int = 30) -> str:
 
 
 def _hbm_percent(npu: Document) -> int:
-    return idle_hbm_mib(npu) * 100 // int(npu["hbm_mib"])
+    return chips.memory_used_mib(npu, idle_hbm_mib(npu)) * 100 // int(npu["hbm_mib"])
 
 
 def _codes(npu: Document) -> list[str]:
@@ -150,17 +141,22 @@ def health(_: Document, npu: Document, chip: int | None) -> str:
     return _whole(npu, chip, body)
 
 
-def ecc(_: Document, npu: Document, chip: int | None) -> str:
+def ecc(document: Document, npu: Document, chip: int | None) -> str:
+    """The source of 26 has no DDR counters for the 910B, and tells how many pages the next restart will isolate."""
+    newer = release(str(document["npu_tools"]["version"])) >= (26, 0)
     errors = sum(SINGLE_BIT_ERRORS.get(code, 0) for code in _codes(npu))
+    counted = npu["ecc"]
+    ddr = (("DDR Single Bit Error Count", 0), ("DDR Double Bit Error Count", 0))
+    following = (("HBM Single Bit Next-Isolated Pages Count", 0), ("HBM Double Bit Next-Isolated Pages Count", 0))
     body = _fields(
-        ("DDR Single Bit Error Count", 0),
-        ("DDR Double Bit Error Count", 0),
-        ("HBM Single Bit Error Count", errors),
-        ("HBM Double Bit Error Count", 0),
-        ("HBM Single Bit Aggregate Total Err Cnt", errors),
-        ("HBM Double Bit Aggregate Total Err Cnt", 0),
-        ("HBM Single Bit Isolated Pages Count", 0),
-        ("HBM Double Bit Isolated Pages Count", 0),
+        *(() if newer else ddr),
+        ("HBM Single Bit Error Count", errors + counted["single_bit"]),
+        ("HBM Double Bit Error Count", counted["double_bit"]),
+        ("HBM Single Bit Aggregate Total Err Cnt", errors + counted["single_bit_total"]),
+        ("HBM Double Bit Aggregate Total Err Cnt", counted["double_bit_total"]),
+        ("HBM Single Bit Isolated Pages Count", counted["single_bit_isolated_pages"]),
+        ("HBM Double Bit Isolated Pages Count", counted["double_bit_isolated_pages"]),
+        *(following if newer else ()),
         width=40,
     )
     return _whole(npu, chip, body, 40)
@@ -211,16 +207,15 @@ def power(_: Document, npu: Document, chip: int | None) -> str:
     return _whole(npu, chip, _fields(("NPU Real-time Power(W)", f"{npu['power_watts']:.1f}")))
 
 
-def topo(document: Document, cards: Sequence[Document]) -> str:
-    """All NPUs of a server see each other over HCCS; the cores near to each follow the order of the capture."""
-    cores = sum(cpu["cores"] for cpu in document["cpus"] if cpu["present"]) // 8
-    names = [f"NPU{number(npu)}" for npu in cards]
-    lines = ["".join(f"{text:<11}" for text in ("", *names)) + "CPU Affinity"]
-    for npu, own in zip(cards, names, strict=True):
-        words = ["X" if other == own else "HCCS" for other in names]
-        first = NEAR[number(npu) % len(NEAR)] * cores
-        lines.append("".join(f"{text:<11}" for text in (own, *words)) + f"{first}-{first + cores - 1}")
-    return "\n".join(lines) + "\n" + LEGEND
+def proc_mem(_: Document, npu: Document, chip: int | None) -> str:
+    """The processes that the host lists: a container's may hold memory and not be here."""
+    found = chips.listed(npu) if chip != MCU else []
+    body = "".join(
+        f"\tProcess id:{process['pid']:<7} Process name:{process['name']:<17} "
+        f"Process memory(MB):{process['memory_mib']}\n"
+        for process in found
+    )
+    return _whole(npu, chip, body or "\tNo process in device.\n")
 
 
 TYPES: Mapping[str, Type] = {
@@ -232,4 +227,5 @@ TYPES: Mapping[str, Type] = {
     "common": common,
     "health": health,
     "ecc": ecc,
+    "proc-mem": proc_mem,
 }

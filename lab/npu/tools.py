@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.npu import collective, hccn, launch, smi
+from lab.npu import collective, dmi, hccn, launch, smi
 from lab.npu.call import Session, plain
 
 TOOLS: Mapping[str, Session] = {
     "hccn_tool": hccn.run,
     "npu-smi": plain(smi.run),
+    "ascend-dmi": dmi.run,
     "mpirun": launch.mpirun,
     **{f"{name}_test": launch.alone(name) for name in collective.OPERATIONS},
 }
