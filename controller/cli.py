@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from controller.commands import CommandError, Exit
+from controller.commands import bundle as bundles
 
 DESCRIPTION = """\
 From bare racks to a signed acceptance report: validates the inventory of a site of Ascend NPU servers, runs the
@@ -40,6 +41,7 @@ examples:
   npuforge report --language en                  the newest report again, in English
   npuforge ledger --format csv > assets.csv      the asset ledger
   npuforge fabric plan --svg plan.svg            the plan of the NPU network as table and drawing
+  npuforge bundle show 2026.1                    the software of a release; build, verify and serve collect it
   npuforge runs                                  what was run, and with which verdicts
 
 Without -i the inventory is the lab's simulated site, inventory/twin (raised by bin/lab up).
@@ -63,6 +65,7 @@ COMMANDS = {
     "survey": "room:survey",
     "labels": "room:labels",
     "fabric": "fabric:fabric",
+    "bundle": "bundle:bundle",
 }
 
 
@@ -152,6 +155,8 @@ def parser() -> argparse.ArgumentParser:
     fabric.add_argument("--language", choices=["zh", "en"], help="of the drawing; default: the site's")
     fabric.add_argument("--json", action="store_true", help="print the plan (or why there is none) as JSON")
     fabric.add_argument("--svg", metavar="FILE", help="also draw rails, ports and cables")
+
+    bundles.options(command("bundle", "collect, verify and serve the software of a release, offline", bundles.HELP))
     return top
 
 

@@ -2,7 +2,7 @@
 
 Used by ``npuforge validate`` and by ``playbooks/validate.yml`` alike. The submodules: ``sources`` (the files as text),
 ``load`` (Ansible's view, templates resolved), ``structure`` (JSON Schema, unknown keys), ``network``, ``site``,
-``room`` and ``fabric`` (cross-field checks), ``model`` (the report).
+``room``, ``software`` and ``fabric`` (cross-field checks), ``model`` (the report).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def validate_inventory(
     # Ansible reads its configuration when it is imported; whoever calls may have had to set it first.
     from controller import contract  # noqa: PLC0415 - see above
 
-    from . import fabric, load, network, room, site, structure  # noqa: PLC0415 - see above
+    from . import fabric, load, network, room, site, software, structure  # noqa: PLC0415 - see above
     from .model import merge  # noqa: PLC0415 - see above
 
     loaded = load.load(sources, vault_secrets)
@@ -44,9 +44,10 @@ def validate_inventory(
         *network.check(loaded),
         *site.check(loaded, rules, day),
         *room.check(loaded),
+        *software.check(loaded),
     ]
     found += fabric.check(loaded, rules, found)
     order = {name: number for number, name in enumerate(["all", *loaded.hosts])}
     mistakes = sorted(merge(found), key=lambda mistake: order.get(mistake.hosts[0] if mistake.hosts else "", -1))
     counts = {group: len(hosts) for group, hosts in loaded.groups.items()}
-    return Report(sources, mistakes, merge(site.notes(loaded)), counts)
+    return Report(sources, mistakes, merge([*site.notes(loaded), *software.notes(loaded)]), counts)
