@@ -16,11 +16,11 @@ options:
     type: str
     required: true
   types:
-    description: What to ask of each NPU beside the table.
+    description: What to ask of each NPU beside the table. Each type is one more call a card.
     type: list
     elements: str
-    choices: [board, health, ecc, common, memory, usages]
-    default: [board, health, ecc, common, memory, usages]
+    choices: [board, health, ecc, memory, common, usages]
+    default: [board, health, ecc, memory]
   tool:
     description: The program npu-smi; without a slash it is looked for on PATH and in the driver's folder.
     type: str
@@ -70,7 +70,7 @@ def main():
             "types": {
                 "type": "list",
                 "elements": "str",
-                "choices": list(npu_info.TYPES),
+                "choices": list(npu_info.CHOICES),
                 "default": list(npu_info.TYPES),
             },
             "tool": {"type": "str", "default": "npu-smi"},

@@ -95,7 +95,7 @@ def test_captured_types(shared: Path) -> None:
         truth["chip_id"],
         truth["counters"],
     )
-    assert (found["hbm_single_bit_errors"], found["hbm_double_bit_isolated_pages"]) == (
+    assert (found["hbm_single_bit"], found["hbm_double_bit_isolated_pages"]) == (
         truth["hbm_single_bit"],
         truth["hbm_isolated_pages"],
     )

@@ -17,7 +17,10 @@ from .hccn_parse import refusal
 from .texts import Reading, sample
 
 COLLECTOR = "npu_info"
-TYPES = ("board", "health", "ecc", "common", "memory", "usages")
+# Asked of each NPU unless the caller says otherwise. Every type is one more call a card, and calls are most of the
+# time: what ``common`` and ``usages`` tell beside the table (frequencies, shares of use) no check needs.
+TYPES = ("board", "health", "ecc", "memory")
+CHOICES = (*TYPES, "common", "usages")
 WIDTH = 4  # npu-smi may run several times at once; more than this only waits for the driver
 # PCI device id -> generation and the HBM sizes (MiB a chip) that it is sold with; None: no HBM column.
 # d801, d802, d500: npu-smi captures and boards of those products; d803: boards of A3 servers.
@@ -59,21 +62,18 @@ def generation(pci_device_id: str | None, hbm_total_mib: int | None) -> Reading:
 def read(runner: Any, types: Sequence[str] = TYPES) -> Seen:
     """Ask the tool. ``runner``: ``fabric.tool.Tool`` of npu-smi, or anything with its ``short`` and ``spread``."""
     answers: list[Answer] = []
-
-    def ask(words: Sequence[str]) -> Answer:
-        answer: Answer = runner.short(["info", *words])
-        answers.append(answer)
-        return answer
-
-    first = ask([])
+    first: Answer = runner.short(["info"])
+    answers.append(first)
     useless = _useless(first)
     if useless is not None:
         nothing = Reading(None, useless)
         return Seen(nothing, nothing, nothing, nothing, {}, answers, first.rc != 127, useless)
     table = npu_smi_table.parse_table(first.text)
-    listing = _parsed(npu_smi_fields.parse_list, ask(["-l"]))
-    mapping = _parsed(npu_smi_fields.parse_map, ask(["-m"]))
-    topology = _parsed(npu_smi_fields.parse_topo, ask(["-t", "topo"]))
+    whole = runner.spread(lambda words: runner.short(["info", *words]), [["-l"], ["-m"], ["-t", "topo"]])
+    answers += whole
+    listing = _parsed(npu_smi_fields.parse_list, whole[0])
+    mapping = _parsed(npu_smi_fields.parse_map, whole[1])
+    topology = _parsed(npu_smi_fields.parse_topo, whole[2])
     ids = _ids(table, listing)
     questions = [(kind, npu) for kind in types for npu in ids]
 
@@ -154,12 +154,16 @@ def chip_facts(chip: Mapping[str, Any], alone: bool, seen: Seen) -> Document:
     for kind, by_npu in seen.types.items():
         fact = FACT_OF.get(kind, kind)
         reading = by_npu.get(chip["npu_id"], Reading(None, "not asked"))
-        facts[fact] = _of_chip(reading, chip["chip_id"], alone)
+        facts[fact] = of_chip(reading, chip["chip_id"], alone)
         if facts[fact] is None:
             notes.append(note(fact, reading.problem or "the answer does not tell which chip it is about"))
+    if facts.get("ecc") is not None:
+        facts["ecc"] = flat_ecc(facts["ecc"])
     hbm = _first(
         facts["hbm_total_mib"], *((facts.get(kind) or {}).get("hbm_total_mib") for kind in ("memory", "usages"))
     )
+    if facts["hbm_total_mib"] is None:
+        facts["hbm_total_mib"] = hbm
     told = generation((facts.get("board") or {}).get("pci_device_id"), hbm or None)
     facts["generation"] = told.value
     if told.problem is not None:
@@ -181,7 +185,7 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _of_chip(reading: Reading, chip_id: int, alone: bool) -> Document | None:
+def of_chip(reading: Reading, chip_id: int, alone: bool) -> Document | None:
     """A chip's part of an answer; board facts are the card's and hold for all its chips."""
     if reading.value is None:
         return None
@@ -190,6 +194,18 @@ def _of_chip(reading: Reading, chip_id: int, alone: bool) -> Document | None:
     shared = [row for row in chips if row["chip_id"] is None]
     row = exact[0] if exact else shared[0] if shared and (alone or "pci_device_id" in shared[0]) else None
     return None if row is None else {key: value for key, value in row.items() if key != "chip_id"}
+
+
+def flat_ecc(counters: Mapping[str, Any]) -> Document:
+    """The counters with the sum of isolated pages, ``hbm_isolated_pages`` and ``ddr_isolated_pages``: a page is lost to
+    its chip whether single or double bit errors took it. None: one of the two was not told."""
+    flat = dict(counters)
+    for memory in ("hbm", "ddr"):
+        parts = [counters.get(f"{memory}_{kind}_bit_isolated_pages") for kind in ("single", "double")]
+        flat[f"{memory}_isolated_pages"] = (
+            None if None in parts else sum(int(part) for part in parts if part is not None)
+        )
+    return flat
 
 
 def _problems(facts: Mapping[str, Any]) -> list[str] | None:

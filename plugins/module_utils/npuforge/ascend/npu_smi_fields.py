@@ -68,8 +68,8 @@ def _ecc() -> dict[str, Field]:
     for memory in ("DDR", "HBM"):
         for kind in ("Single", "Double"):
             start, fact = f"{memory} {kind} Bit", f"{memory.lower()}_{kind.lower()}_bit"
-            made[f"{start} Error Count"] = Field(f"{fact}_errors", whole)
-            made[f"{start} Aggregate Total Err Cnt"] = Field(f"{fact}_errors_total", whole)
+            made[f"{start} Error Count"] = Field(fact, whole)
+            made[f"{start} Aggregate Total Err Cnt"] = Field(f"{fact}_total", whole)
             made[f"{start} Isolated Pages Count"] = Field(f"{fact}_isolated_pages", whole)
             made[f"{start} Next Isolated Pages Count"] = Field(f"{fact}_next_isolated_pages", whole)
     return made

@@ -181,13 +181,19 @@ def _float(text: str | None) -> float | None:
     return float(text) if text is not None and re.match(r"^\d", text) else None
 
 
+def held_percent(chip: Mapping[str, Any]) -> float | None:
+    """Share of the chip's memory that is held; None: neither HBM nor memory is told."""
+    for kind in ("hbm", "memory"):
+        used, total = chip.get(f"{kind}_used_mib"), chip.get(f"{kind}_total_mib")
+        if used is not None and total:
+            return 100.0 * float(used) / float(total)
+    return None
+
+
 def idle(chip: Mapping[str, Any], idle_percent: float = 15.0) -> bool | None:
     """Whether nobody uses the chip, by the memory it holds: the list of processes is empty inside containers.
 
     A die that nobody uses holds up to 9 % (32 GB parts). None: neither HBM nor memory is told.
     """
-    for kind in ("hbm", "memory"):
-        used, total = chip.get(f"{kind}_used_mib"), chip.get(f"{kind}_total_mib")
-        if used is not None and total:
-            return bool(100.0 * used / total <= idle_percent)
-    return None
+    percent = held_percent(chip)
+    return None if percent is None else percent <= idle_percent
