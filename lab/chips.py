@@ -86,10 +86,6 @@ def _link(document: Document, npu: Document, number: int, port: Document) -> Lin
     return Link(number, port["peer"], up, min(float(port["factor"]), float(back["factor"])) if up else 0.0)
 
 
-def hccs_healthy(document: Document, npu: Document) -> bool:
-    return all(found.up for found in links(document, npu))
-
-
 def memory_used_mib(npu: Document, idle_mib: int) -> int:
     """What of the HBM is taken: by the firmware, and by processes whether the host can list them or not."""
     return min(int(npu["hbm_mib"]), idle_mib + sum(int(process["memory_mib"]) for process in npu["processes"]))

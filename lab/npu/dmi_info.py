@@ -14,10 +14,11 @@ from typing import Any
 from lab import chips
 from lab.npu.dmi_options import Options, Refused
 from lab.npu.smi_table import bus, idle_hbm_mib
+from lab.npu.smi_types import AICORES, HBM_MHZ
 
 Document = Mapping[str, Any]
 Cards = Mapping[int, Document]
-AI_CORES, VECTORS, HBM_MHZ = 20, 40, 1600
+VECTORS = 2 * AICORES
 
 
 def text(document: Document, cards: Cards, options: Options) -> str:
@@ -88,9 +89,9 @@ def _detail(document: Document, cards: Cards) -> str:
             ("Device ID", number),
             ("Chip ID", 0),
             ("AI Core Information", ""),
-            ("    AI Core Count", AI_CORES),
+            ("    AI Core Count", AICORES),
             ("    AI Core Usage (%)", 0),
-            ("    Cube Count", AI_CORES),
+            ("    Cube Count", AICORES),
             ("    Vector Count", VECTORS),
             ("Memory Information", ""),
             ("    Total (MB)", npu["hbm_mib"]),
