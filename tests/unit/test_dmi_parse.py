@@ -103,7 +103,8 @@ def test_a_pair_the_other_way_round_is_refused() -> None:
 
 def test_a_pair_in_text_under_headings() -> None:
     text = "".join(
-        f"{title} Peer to Peer Test\nSize(Bytes)  Execute Times  Bandwidth(GB/s)  Elapsed Time(us)\n33554432 5 {rate} 9\n"
+        f"{title} Peer to Peer Test\nSize(Bytes)  Execute Times  Bandwidth(GB/s)  Elapsed Time(us)\n"
+        f"33554432 5 {rate} 9\n"
         for title, rate in (("Unidirectional", 26.2), ("Bidirectional", 50.8))
     )
     assert dmi_parse.parse_pair(text, 3, 5).value == {ONE_WAY: 26.2, TWO_WAY: 50.8}
@@ -175,7 +176,7 @@ def _flat(value: Any) -> list[float]:
     st.sampled_from(TEXTS),
     st.sampled_from(TEXTS),
     st.lists(st.integers(0, 400), max_size=6),
-    st.text(alphabet="\x00\x1b[{}\":,|GB/s 0123456789\n\r\t单向é", max_size=40),
+    st.text(alphabet='\x00\x1b[{}":,|GB/s 0123456789\n\r\t单向é', max_size=40),
 )
 def test_garbage_is_no_traceback(one: str, two: str, places: list[int], rubbish: str) -> None:
     text = one

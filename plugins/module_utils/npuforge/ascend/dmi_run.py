@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import time
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
@@ -165,25 +166,31 @@ def environment(
     if not found:
         return variables, [], None
     try:
-        done = subprocess.run(
+        shell = subprocess.Popen(
             ["bash", "--noprofile", "--norc", "-c", script, "bash", *found],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=variables,
-            timeout=seconds,
-            check=False,
             start_new_session=True,
         )
-    except subprocess.TimeoutExpired:
-        return variables, [], f"{', '.join(found)}: gave no end within {seconds:.0f} s"
     except OSError as error:
         return variables, [], f"bash: {error.strerror}"
-    marker = done.stdout.rfind(b"\n\x01\n")
-    failed = [path for path in done.stderr.decode("utf-8", "replace").split("\n") if path in found]
+    try:
+        output, errors = shell.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return variables, [], f"{', '.join(found)}: gave no end within {seconds:.0f} s"
+    finally:
+        # Also what a script left in the background.
+        with contextlib.suppress(OSError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.communicate()
+    marker = output.rfind(b"\n\x01\n")
+    failed = [path for path in errors.decode("utf-8", "replace").split("\n") if path in found]
     if marker < 0:
         return variables, [], f"{', '.join(found)}: the shell ended in it"
     changed = {}
-    for part in done.stdout[marker + 3 :].split(b"\0"):
+    for part in output[marker + 3 :].split(b"\0"):
         name, separator, value = part.decode("utf-8", "surrogateescape").partition("=")
         if separator and re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", name):
             changed[name] = value

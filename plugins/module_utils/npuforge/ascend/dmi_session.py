@@ -46,7 +46,7 @@ def session(
             notes.append(note("ascend-dmi", f"{ended} processes of an earlier test were ended"))
         for name in dmi_run.exporters():
             notes.append(note("ascend-dmi", f"{name} reads the chips meanwhile: figures may be lower"))
-        variables, used, problem = dmi_run.environment(files, dict(os.environ, LC_ALL="C"))
+        variables, used, problem = dmi_run.environment(files, dict(os.environ, LC_ALL="C", **guard.mark))
         if problem is not None:
             notes.append(note("ascend-dmi", problem))
         elif not used:
