@@ -36,7 +36,7 @@ MEASURED = (
 RESTARTED = ("npu_replay_broken", "switch_flash_damaged")
 SUBJECT = {"nodes": "node2", "switches": "sw1"}  # where the catalogue's `names` holds
 LATEST = ROOT / "artifacts" / "twin" / "latest"
-QUICK = ("-e", "fabric_proof_step_seconds=15", "-e", "fabric_proof_probe_seconds=20")
+QUICK = ("-e", "fabric_proof_step_seconds=8", "-e", "fabric_proof_probe_seconds=20")
 
 
 def verdicts() -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ def test_from_nothing_to_proven_and_nothing_to_do_the_second_time(bare: Twin) ->
     assert rows["fabric.zero_loss"] == 0
     assert rows["fabric.incast_drops"] == 0
     assert rows["fabric.incast_pfc"] is True
-    again = stage(bare)
+    again = stage(bare, "--skip-tags", "measure")
     assert set(changed(again).values()) == {0}
     assert found() == {}
 
@@ -247,7 +247,7 @@ def test_what_only_a_restart_shows_is_caught(twin: Twin) -> None:
 
 
 def test_wrong_credentials_stop_only_the_switch(twin: Twin) -> None:
-    arguments = ("-i", "inventory/twin", "playbooks/site.yml", "--skip-tags", "measure")
+    arguments = ("-i", "inventory/twin", "playbooks/fabric.yml", "playbooks/report.yml", "--skip-tags", "measure")
     done = twin.playbook(*arguments, "-e", "switch_roce_password=wrong-password-of-a-test", callback="default")
     assert done.returncode != 0
     assert "user npuforge is refused" in done.stdout

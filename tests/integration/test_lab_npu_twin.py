@@ -71,14 +71,6 @@ def until(node: str, script: str, seconds: float = 60) -> str:
         time.sleep(0.3)
 
 
-def test_a_call_costs_less_than_40_milliseconds(twin: Twin) -> None:
-    loop = "for i in 0 1 2 3 4 5 6 7 0 1 2 3 4 5 6 7 0 1 2 3; do hccn_tool -i $i -mtu -g; done >/dev/null"
-    shell("node1", loop)
-    started = time.monotonic()
-    shell("node1", loop)
-    assert (time.monotonic() - started) / 20 < 0.04
-
-
 def test_the_tool_is_where_the_driver_puts_it_and_for_root_only(twin: Twin) -> None:
     assert shell("node1", "command -v hccn_tool").stdout == "/usr/local/bin/hccn_tool\n"
     assert shell("node1", "/usr/local/Ascend/driver/tools/hccn_tool -i 0 -speed -g").stdout == "Speed: 200000 Mb/s\n"
