@@ -71,10 +71,16 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--nodes", type=_number(1, 200), metavar="N", help="how many servers (default 3)")
     sub.add_argument("--dialect", choices=("openubmc", "ibmc", "mixed"), help="what the BMCs are (default openubmc)")
     sub.add_argument(
+        "--bare",
+        action=argparse.BooleanOptionalAction,
+        help="nodes without the vendor's software: no driver, no CANN, no tools; changing it makes the nodes anew "
+        "(default: delivered with it, --no-bare)",
+    )
+    sub.add_argument(
         "--subnet",
         type=_number(1, 254),
         metavar="N",
-        help="the number in its addresses: nodes 10.N.0.11.., BMCs 127.N.1.11.., switch 127.N.2.1 "
+        help="the number in its addresses: nodes 10.N.0.11.., BMCs 127.N.1.11.., switch 127.N.2.1, vendor 127.N.3.1 "
         f"(default 77 for {DEFAULT_SITE}, else derived from the name)",
     )
     sub = command("down", "take the twin down, in whatever state it is", "World and secrets stay.")
@@ -143,7 +149,7 @@ def _run(options: argparse.Namespace, state: State) -> int:
         return _faults(as_json=options.json)
     if options.command == "up":
         os.environ.update(marked_environment(state))  # so that 'down' finds what an interrupted 'up' had under way
-        given = {"nodes": options.nodes, "dialect": options.dialect, "subnet": options.subnet}
+        given = {"nodes": options.nodes, "dialect": options.dialect, "subnet": options.subnet, "bare": options.bare}
         up(state, wanted_settings(state, site, **given), Progress(), options.fresh)
         return 0
     settings = wanted_settings(state, site)

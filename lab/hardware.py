@@ -13,7 +13,7 @@ from typing import Any
 Document = dict[str, Any]
 
 # Raised whenever a key is added that the simulators rely on: a world of another shape is made anew by "up".
-SHAPE = 7
+SHAPE = 8
 NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
 
 
@@ -125,6 +125,7 @@ def build_node(plan: Plan, number: int) -> Document:
                 "part_number": "02315NPU",
                 "serial": f"NPU{tail}10P{i:02d}",
                 "firmware": "7.5.0.5.220",
+                "firmware_pending": None,  # runs from the next boot on
                 "hbm_mib": 65536,
                 "pci": {"vendor_id": "0x19e5", "device_id": "0xd802", "address": f"0000:{0xC1 + i:02x}:00.0"},
                 "temperature_celsius": 48,
@@ -136,7 +137,7 @@ def build_node(plan: Plan, number: int) -> Document:
             for i in range(1, 9)
         ],
         "npu_tools": {
-            "version": "24.1.0.3",
+            "version": "24.1.0.3",  # of the tools on the node's disk
             # How the tools misbehave. busy: true (for good) or how many calls; receiver_hangs: slots whose roce_test
             # never ends; failing_ranks: whose result is wrong; layout "future": of a version that nobody knows.
             "busy": False,
@@ -146,7 +147,12 @@ def build_node(plan: Plan, number: int) -> Document:
             "dmi_error": False,  # ascend-dmi measures nothing, and says so with exit status 0
             "boot": None,  # which boot of its host the NPUs' settings belong to
             "powered": True,  # whether the NPUs had power when somebody last looked
+            "hangs": False,  # npu-smi never answers
         },
+        "npu_driver": {"loaded": "24.1.0.3"},  # version, or None
+        # How the vendor's installers fare: fails_with an error code, "dkms", "no_space" or "killed"; lies: says that
+        # all went well and installs nothing; seconds: how long a driver takes.
+        "installer": {"fails_with": None, "lies": False, "seconds": 5.0},
         "dimms": [
             {
                 "slot": f"DIMM{cpu}{channel}{unit}",

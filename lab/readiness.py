@@ -49,6 +49,18 @@ def ssh(address: str, port: int = 22, timeout: float = 2.0) -> str | None:
     return None if greeting.startswith(b"SSH-2.0-") else f"greets with {greeting[:20]!r}, not as SSH"
 
 
+def http(address: str, port: int, timeout: float = 2.0) -> str | None:
+    """The first line of the answer to a question for ``/``."""
+    try:
+        with socket.create_connection((address, port), timeout) as stream:
+            stream.settimeout(timeout)
+            stream.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+            line = stream.recv(255).split(b"\r\n")[0]
+    except OSError as error:
+        return _reason(error)
+    return None if line.startswith(b"HTTP/") and b" 200 " in line else f"answers {line!r}"
+
+
 def ipmi(address: str, port: int, timeout: float = 1.0, tries: int = 2) -> str | None:
     """The answer to the first question of every IPMI client; asked again once, because UDP loses."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as stream:

@@ -24,6 +24,7 @@ from lab.world import World, write_atomic
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_SITE = "twin"
 DEFAULT_SUBNET = 77
+VENDOR_PORT = 8070
 SITE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
@@ -45,12 +46,14 @@ class BusyError(LabError):
 @dataclass(frozen=True)
 class Settings:
     """What kind of twin this is. ``subnet`` is the one number in all its addresses: nodes ``10.<subnet>.0``, BMCs
-    ``127.<subnet>.1``, switch ``127.<subnet>.2.1``; two twins with different names and subnets live side by side."""
+    ``127.<subnet>.1``, switch ``127.<subnet>.2.1``, the vendor's site ``127.<subnet>.3.1``; two twins with different
+    names and subnets live side by side. ``bare``: nodes come without the vendor's software."""
 
     site: str = DEFAULT_SITE
     subnet: int = DEFAULT_SUBNET
     nodes: int = 3
     dialect: str = "openubmc"
+    bare: bool = False
 
     @classmethod
     def for_site(cls, site: str) -> Settings:
@@ -69,6 +72,10 @@ class Settings:
             node_network=f"10.{self.subnet}.0",
             switch_address=f"127.{self.subnet}.2.1",
         )
+
+    def vendor_address(self) -> tuple[str, int]:
+        """Where the vendor's download site answers."""
+        return f"127.{self.subnet}.3.1", VENDOR_PORT
 
 
 class State:

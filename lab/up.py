@@ -16,12 +16,13 @@ from typing import Any, TextIO
 
 from lab import credentials, pki, readiness
 from lab.hardware import SHAPE, build_site
-from lab.nodes import image, repo
+from lab.nodes import delivered, image, repo
 from lab.nodes.containers import Nodes
 from lab.nodes.podman import Podman, check_machine, need_root
-from lab.npu import sockets
+from lab.npu import sockets, software
 from lab.state import LabError, Settings, State
 from lab.supervise import Supervisor, end, marked
+from lab.vendor import build
 
 Document = dict[str, Any]
 LOGIN_SECONDS = 30.0
@@ -62,6 +63,11 @@ def probe_switch(switch: Document) -> str | None:
     return readiness.ssh(switch["address"], switch["port"])
 
 
+def probe_vendor(state: State) -> str | None:
+    settings = state.settings()
+    return readiness.http(*settings.vendor_address()) if settings else "no settings"
+
+
 def _alive(nodes: list[Document]) -> list[Document]:
     """A BMC that is dead on purpose is not waited for."""
     return [node for node in nodes if not node["bmc"]["dead"]]
@@ -82,6 +88,7 @@ SERVICES = (
         (),
         lambda state, nodes, _: _first(nodes, lambda node: sockets.probe(sockets.folder(state.root, node["name"]))),
     ),
+    Service("vendor", "lab.vendor", (), lambda state, _, __: probe_vendor(state)),
 )
 
 
@@ -114,7 +121,7 @@ def up(state: State, settings: Settings, progress: Progress, fresh: bool = False
                 shutil.rmtree(state.world.root, ignore_errors=True)
                 state.make_folders()
                 supervisor.record_self("up")
-            elif known and state.world.exists and known != settings:
+            elif known and state.world.exists and replace(known, bare=settings.bare) != settings:
                 raise LabError(f"there is another twin in {state.root}: {known}; --fresh replaces it", code=2)
             _raise(state, settings, progress, supervisor)
         finally:
@@ -140,7 +147,11 @@ def _raise(state: State, settings: Settings, progress: Progress, supervisor: Sup
     pki.ensure(state.root, nodes)
     progress.say(f"secrets, SSH keys, certificates: ready; vault: {'written' if written else 'current'}")
     progress.say(f"RPM repository: {repo.ensure(state, progress.say)}")
+    progress.say(f"vendor's packages: {build.ensure(state, progress.say)}")
     progress.say(f"node image: {image.ensure(state, containers.podman, progress.say)}")
+    if not settings.bare:
+        done = delivered.ensure(state, containers.podman, progress.say)
+        progress.say(f"node image with the vendor's software: {done}")
     progress.say(f"network {containers.network}: {containers.ensure_network()}")
     if containers.outdated():
         supervisor.stop("bmc")  # it would take the replacement of a container for a power failure
@@ -155,6 +166,8 @@ def _ensure_world(state: State, settings: Settings) -> str:
     stale = state.world.exists and state.world.site().get("shape") != SHAPE
     if stale or not state.world.exists:
         site, nodes, switches = build_site(settings.plan())
+        for node in nodes:
+            software.deliver(node, settings.bare)
         state.world.create(site, nodes, switches)
         why = " (it was of an older version of the lab)" if stale else ""
         return f"created, {len(nodes)} nodes and {len(switches)} switch{why}"
@@ -186,8 +199,9 @@ def _ensure_services(
 def code_fingerprint() -> str:
     """Changes with any program text of the twin."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    for pattern in ("*.py", "*.sh", "*.spec", "npu_client"):
+        for path in sorted(Path(__file__).parent.rglob(pattern)):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

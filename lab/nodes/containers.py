@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lab import credentials
-from lab.nodes import image, persona, repo
+from lab.nodes import delivered, image, persona, repo
 from lab.nodes.podman import Podman, need_root, runtime, ulimits
+from lab.npu import software
 from lab.npu.sockets import folder as npu_folder
 from lab.state import LabError, Settings, State, cache_directory
 from lab.supervise import Supervisor
@@ -135,10 +136,14 @@ class Nodes:
         with ThreadPoolExecutor(max_workers=4) as pool:
             return dict(pool.map(one, nodes))
 
+    def image(self) -> str:
+        """What the nodes are made from: with the vendor's software on it, or without."""
+        return image.name() if self.settings.bare else delivered.name()
+
     def recipe(self) -> str:
         """A fingerprint of all that goes into a container, secrets included (as a digest)."""
         secret = self.state.secrets.read_bytes() + (self.state.ssh / "id_ed25519.pub").read_bytes()
-        parts = [image.name(), repo.recipe(), runtime(cache_directory()), self.settings.subnet]
+        parts = [self.image(), repo.recipe(), runtime(cache_directory()), self.settings.subnet]
         keys = sorted(path.read_bytes() for path in self.state.ssh.glob("*_host_ed25519.pub"))
         keys.append((repo.path() / repo.KEY_FILE).read_bytes())  # a repository that was built anew has a new key
         digest = hashlib.sha256(json.dumps(parts).encode() + secret + b"".join(keys))
@@ -165,7 +170,7 @@ class Nodes:
             *("--volume", f"{self.state.world.root / 'nodes'}:/opt/npuforge-twin/nodes:ro"),
             # The socket of the NPU tools' service; the folder outlives a restart of that service.
             *("--volume", f"{npu_folder(self.state.root, node['name'])}:/opt/npuforge-twin/run:ro"),
-            *(image.name(), "/sbin/init"),
+            *(self.image(), "/sbin/init"),
         )
         key = credentials.host_key(self.state, node["name"])
         files = persona.NodeFiles(
@@ -179,6 +184,9 @@ class Nodes:
         )
         self.podman.run("cp", "--archive=false", "-", f"{unfinished}:/", stdin=files.tar())
         self.podman.run("rename", unfinished, name)
+        with self.state.world.update(node["name"]) as document:
+            if not document["faults"]:  # which would be half gone
+                software.deliver(document, self.settings.bare)
 
     def _shadow(self, container: str) -> str:
         """The image's /etc/shadow, without unpacking anything on this machine."""

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.npu.collective import OPERATIONS
-
 TOOLS = Path(__file__).parent / "tools"
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo"),
@@ -36,31 +34,6 @@ baseurl=file:///srv/repo/unsigned
 enabled=0
 gpgcheck=1
 gpgkey=file:///srv/repo/RPM-GPG-KEY-npuforge-twin
-"""
-
-# The NPU tools where the vendor's packages put them; all of them are the one client.
-DRIVER_TOOL = "usr/local/Ascend/driver/tools/hccn_tool"
-HCCL_TESTS = "usr/local/Ascend/ascend-toolkit/latest/tools/hccl_test/bin"
-NPU_TOOLS = (
-    DRIVER_TOOL,
-    "usr/local/bin/npu-smi",
-    "usr/local/mpich/bin/mpirun",
-    *(f"{HCCL_TESTS}/{name}_test" for name in OPERATIONS),
-)
-
-# The driver replays the network settings of its devices whenever the host boots.
-_RECOVERY = f"""\
-[Unit]
-Description=Replay /etc/hccn.conf into the NPUs (simulated)
-After=local-fs.target
-
-[Service]
-Type=oneshot
-ExecStart=/{DRIVER_TOOL} -a -cfg recovery
-RemainAfterExit=yes
-
-[Install]
-WantedBy=multi-user.target
 """
 
 FILES: Mapping[str, str] = {
@@ -90,13 +63,10 @@ FILES: Mapping[str, str] = {
     "etc/default/chrony": 'DAEMON_OPTS="-F 1 -x"\n',
     # Programs that look into hardware which the twin only simulates; the real ones would see the machine below it.
     "usr/sbin/dmidecode": (TOOLS / "dmidecode").read_text(encoding="utf-8"),
-    **dict.fromkeys(NPU_TOOLS, (TOOLS / "npu_client").read_text(encoding="utf-8")),
-    "etc/systemd/system/npu-network.service": _RECOVERY,
-    "etc/hccn.conf": "",  # the driver's package brings it, empty
 }
 
 # Runs in the new root (sh, $1 = its path) after the packages are in and before it is packed.
-SETUP = f"""\
+SETUP = """\
 set -eu
 cd "$1"
 chroot . groupadd -f -r wheel
@@ -107,11 +77,8 @@ mkdir -p var/lib/rpm
 chroot . rpm -i --force-debian --nosignature /root/npuforge-twin-release.rpm
 rm root/npuforge-twin-release.rpm
 chmod 0440 etc/sudoers.d/wheel
-chmod 0755 usr/sbin/dmidecode {" ".join(NPU_TOOLS)}
-ln -s /{DRIVER_TOOL} usr/local/bin/hccn_tool
-ln -s /usr/local/mpich/bin/mpirun usr/local/bin/mpirun
-chmod 0644 etc/hccn.conf
-chroot . systemctl enable ssh.service chrony.service npu-network.service >/dev/null 2>&1
+chmod 0755 usr/sbin/dmidecode
+chroot . systemctl enable ssh.service chrony.service >/dev/null 2>&1
 chroot . systemctl mask dpkg-db-backup.timer >/dev/null 2>&1
 mkdir -p srv/repo
 # Host keys, name and machine-id belong to a machine, not to an image.

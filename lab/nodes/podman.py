@@ -18,6 +18,7 @@ PROGRAMS = {
     "podman": "podman",
     "crun": "crun",
     "mmdebstrap": "mmdebstrap",
+    "makeself": "makeself",
     "createrepo_c": "createrepo-c",
     "rpmbuild": "rpm",
     "rpm": "rpm",

@@ -1,13 +1,15 @@
 """Builds the nodes' offline dnf repository: small real RPMs, signed, with metadata; kept by recipe in the cache.
 
-``<cache>/repo-<recipe>/``: ``main/`` (signed: npuforge-twin-release, npuforge-hello 1.0 and 1.1), ``unsigned/`` (a
-package that must be refused) and ``RPM-GPG-KEY-npuforge-twin``. The signing key lives for one build only: what can be
-signed with it later is nothing, and a new recipe brings a new key.
+``<cache>/repo-<recipe>/``: ``main/`` (signed: npuforge-twin-release, npuforge-hello 1.0 and 1.1, and stand-ins for what
+a driver's installer asks for: kernel-devel and kernel-headers of the running kernel, gcc, make, dkms, net-tools,
+pciutils), ``unsigned/`` (a package that must be refused) and ``RPM-GPG-KEY-npuforge-twin``. The signing key lives for
+one build only: what can be signed with it later is nothing, and a new recipe brings a new key.
 """
 
 from __future__ import annotations
 
 import hashlib
+import platform
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -23,6 +25,13 @@ PACKAGES: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("main", "npuforge-twin-release", {}),
     ("main", "npuforge-hello", {"hello_version": "1.0"}),
     ("main", "npuforge-hello", {"hello_version": "1.1"}),
+    ("main", "kernel-devel", {"kernel_release": platform.release()}),
+    ("main", "kernel-headers", {"kernel_release": platform.release()}),
+    ("main", "build-tool", {"tool": "gcc", "command": "gcc", "tool_version": "12.3.1"}),
+    ("main", "build-tool", {"tool": "make", "command": "make", "tool_version": "4.4.1"}),
+    ("main", "build-tool", {"tool": "dkms", "command": "dkms", "tool_version": "3.0.12"}),
+    ("main", "build-tool", {"tool": "net-tools", "command": "ifconfig", "tool_version": "2.10"}),
+    ("main", "build-tool", {"tool": "pciutils", "command": "lspci", "tool_version": "3.10.0"}),
     ("unsigned", "npuforge-unsigned", {}),
 )
 KEY_PARAMETERS = """\

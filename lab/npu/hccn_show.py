@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab.fabric import Fabric
-from lab.npu import failure
+from lab.npu import failure, software
 from lab.npu.call import Call
 from lab.npu.failure import Failure
 from lab.wires import RX_LOS_MW, RX_LOW_MW, Endpoint, npu_of, spread
@@ -161,7 +161,7 @@ def net_health(call: Call, device: int) -> str:
 def version(call: Call, device: int) -> str:
     node = call.world.read(call.node)
     return (
-        f"Network Driver Version:    {node['npu_tools']['version']}\n"
+        f"Network Driver Version:    {software.loaded(node)}\n"
         f"Network Firmware Version:  {_npu(call, device)['firmware']}\n"
     )
 

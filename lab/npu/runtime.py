@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab.hardware import factory_port
+from lab.npu import software
 from lab.npu.perftest import Benches
 from lab.world import World
 
@@ -35,24 +36,32 @@ class Runtime:
 
         return give_back
 
-    def settle(self, world: World, node: str, boot: str | None = None) -> None:
+    def settle(
+        self, world: World, node: str, boot: str | None = None, files: Mapping[str, str | None] | None = None
+    ) -> None:
         """Let what follows from power come true: NPUs without power, or in a host that booted, forget their settings.
 
-        ``boot`` names the boot of the host from which a tool was called (None: unknown).
+        ``boot`` names the boot of the host from which a tool was called (None: unknown); ``files``: what its client
+        sent of the node's disk. A host that booted has loaded the driver that is there, and its NPUs the firmware that
+        waited.
         """
-        if not _stale(world.read(node), boot):
+        if not _stale(world.read(node), boot, files):
             return
         with world.update(node) as document:
-            if not _stale(document, boot):
+            if not _stale(document, boot, files):
                 return
+            software.seen(document, files)
             tools = document["npu_tools"]
             powered = document["power"] == "on"
             # Losing power is noticed once: the next host may call before the power button's owner says that it is on.
             if (tools["powered"] and not powered) or (boot is not None and boot != tools["boot"]):
                 forget(document)
                 self.benches.drop(node)
+            if powered and not tools["powered"]:
+                software.flash(document)
             tools["powered"] = powered
-            if boot is not None:
+            if boot is not None and boot != tools["boot"]:
+                software.booted(document, files)
                 tools["boot"] = boot
 
 
@@ -63,6 +72,8 @@ def forget(document: Document) -> None:
         npu["net"]["counters"] = {}
 
 
-def _stale(document: Mapping[str, Any], boot: str | None) -> bool:
+def _stale(document: Mapping[str, Any], boot: str | None, files: Mapping[str, str | None] | None) -> bool:
     tools = document["npu_tools"]
+    if software.stale(document, files):
+        return True
     return tools["powered"] != (document["power"] == "on") or (boot is not None and boot != tools["boot"])

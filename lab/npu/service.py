@@ -114,7 +114,7 @@ class Server:
             call.complain(f"{tool}: the twin simulates no such tool\n")
             return UNKNOWN_TOOL
         try:
-            self.runtime.settle(self.world, call.node, boot)
+            self.runtime.settle(self.world, call.node, boot, call.files)
             return session(call)
         except WorldError as error:
             call.complain(f"{tool}: {error}\n")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab import chips
+from lab.npu import software
 from lab.wires import spread
 
 Document = Mapping[str, Any]
@@ -94,7 +95,7 @@ def table(document: Document, cards: Sequence[Document], version: str) -> str:
     pages = "Hugepages-Usage(page)"
     lines = [
         f"+{'-' * (form.width - 2)}+",
-        f"| npu-smi {version:<{head}} Version: {document['npu_tools']['version']:<{tail}} |",
+        f"| npu-smi {version:<{head}} Version: {software.loaded(document) or '':<{tail}} |",
         rule,
         _fit(
             form,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lab import chips
+from lab.npu import software
 from lab.npu.smi_table import bus, idle_hbm_mib, name, number, release
 from lab.wires import spread
 
@@ -85,9 +86,9 @@ def board(document: Document, npu: Document, chip: int | None) -> str:
         ("Model", "NA"),
         ("Manufacturer", npu["manufacturer"]),
         ("Serial Number", npu["serial"]),
-        ("Software Version", document["npu_tools"]["version"]),
+        ("Software Version", software.loaded(document)),
         ("Firmware Version", npu["firmware"]),
-        ("Compatibility", "OK"),
+        ("Compatibility", software.compatibility(document, npu)),
         ("Board ID", "0x60"),
         ("PCB ID", "A"),
         ("BOM ID", 1),

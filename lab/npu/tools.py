@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lab.npu import collective, dmi, hccn, launch, smi
+from lab.npu import collective, dmi, hccn, launch, smi, software
 from lab.npu.call import Session, plain
 
 TOOLS: Mapping[str, Session] = {
-    "hccn_tool": hccn.run,
-    "npu-smi": plain(smi.run),
-    "ascend-dmi": dmi.run,
-    "mpirun": launch.mpirun,
-    **{f"{name}_test": launch.alone(name) for name in collective.OPERATIONS},
+    "hccn_tool": software.hccn_tool(hccn.run),
+    "npu-smi": software.npu_smi(plain(smi.run)),
+    "ascend-dmi": software.ascend_dmi(dmi.run),
+    "mpirun": software.hccl_test(launch.mpirun),
+    **{f"{name}_test": software.hccl_test(launch.alone(name)) for name in collective.OPERATIONS},
+    software.TOOL: software.upgrade_tool,
 }

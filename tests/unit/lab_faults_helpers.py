@@ -11,11 +11,11 @@ from pathlib import Path
 from lab import faults
 from lab.faults import Engine
 from lab.hardware import Plan, build_site
-from lab.nodes.persona import FILES
 from lab.state import LabError
 from lab.switch.cli import Cli
 from lab.switch.device import Device
 from lab.switch.store import Who
+from lab.vendor.payload import NETWORK_UNIT
 from lab.world import Document, World
 from tests.unit.lab_npu_helpers import address
 
@@ -115,8 +115,7 @@ def _provision(world: World) -> Twin:
             lines = [line for npu in document["npus"] for line in _configure(number, npu)]
         files.write(node, "/etc/hccn.conf", "".join(f"{line}\n" for line in lines).encode())
         files.write(node, "/etc/npuforge/hccl.env", b"HCCL_RDMA_SL=4\nHCCL_RDMA_TC=132\n")
-        for path in (path for path in FILES if "systemd" in path):
-            files.write(node, f"/{path}", FILES[path].encode())
+        files.write(node, "/etc/systemd/system/npu-network.service", NETWORK_UNIT.encode())
         files.write(node, HCCN_TOOL, b"#!/usr/bin/python3\n\xff\n", (0o755, 0, 0))
     operate(world, "sw1", [*SWITCH_LINES, *_port_lines(world)])
     return Twin(world, files)

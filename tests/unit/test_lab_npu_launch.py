@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 from lab.hardware import Plan, build_site
-from lab.nodes import disk, persona
+from lab.nodes import disk
 from lab.npu import collective, launch
 from lab.npu.service import Server
 from lab.npu.sockets import folder
 from lab.state import LabError
+from lab.vendor import payload, releases
 from lab.world import World
 from tests.unit.lab_npu_collective_helpers import Bench
 from tests.unit.lab_npu_helpers import Said
 from tests.unit.lab_npu_helpers import site as make_site
 
-CLIENT = Path(persona.__file__).parent / "tools" / "npu_client"
+CLIENT = Path(disk.__file__).parent / "tools" / "npu_client"
 
 
 @pytest.fixture
@@ -159,6 +160,8 @@ def test_the_client_hands_over_host_file_variables_and_programs(served: World, t
     text = CLIENT.read_text(encoding="utf-8").replace(
         '"/opt/npuforge-twin/run/npu.sock"', repr(str(folder(tmp_path, "node1") / "npu.sock"))
     )
+    (tmp_path / "version.info").write_text("Version=24.1.0.3\n", encoding="utf-8")
+    text = text.replace("/usr/local/Ascend/driver/version.info", str(tmp_path / "version.info"))
     for path in (tmp_path / "mpirun", program):
         path.write_text(text, encoding="utf-8")
     hosts.write_text("node1:2\n", encoding="utf-8")
@@ -181,10 +184,13 @@ def test_the_client_hands_over_host_file_variables_and_programs(served: World, t
     assert threading.active_count() < 50
 
 
-def test_all_programs_are_in_the_image() -> None:
-    assert {Path(path).name for path in persona.NPU_TOOLS} >= {f"{name}_test" for name in collective.OPERATIONS}
-    assert len(collective.OPERATIONS) == 11
-    assert "usr/local/bin/mpirun" in persona.SETUP
+def test_all_programs_are_in_the_toolkit(tmp_path: Path) -> None:
+    [toolkit] = [found for found in payload.of_release(releases.FIRST, "x86_64") if found.id == "cann_toolkit"]
+    toolkit.fill(tmp_path)
+    programs = {path.name for path in (tmp_path / "files/toolkit/tools/hccl_test/bin").iterdir()}
+    assert programs == {f"{name}_test" for name in collective.OPERATIONS}
+    assert len(programs) == 11
+    assert (tmp_path / "root/usr/local/bin/mpirun").is_symlink()
 
 
 # --- files of a node -------------------------------------------------------------------------------------------------

@@ -227,6 +227,8 @@ def tool(server: Server, tmp_path: Path) -> Path:
     link.symlink_to(place(server))
     (tmp_path / "hccn.conf").write_text("kept_0=1\n", encoding="utf-8")
     text = text.replace("/opt/npuforge-twin/run", str(link)).replace('"/etc/hccn.conf"', f'"{tmp_path}/hccn.conf"')
+    (tmp_path / "version.info").write_text("Version=24.1.0.3\n", encoding="utf-8")
+    text = text.replace("/usr/local/Ascend/driver/version.info", f"{tmp_path}/version.info")
     text = text.replace("PATIENCE = 20.0", "PATIENCE = 0.2").replace("/usr/bin/python3 -SE", f"{sys.executable} -SE")
     path = tmp_path / "hccn_tool"
     path.write_text(text, encoding="utf-8")

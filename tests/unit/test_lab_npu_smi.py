@@ -64,7 +64,7 @@ def pretend(world: World, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert version
 
     def edit(node: Document) -> None:
-        node["npu_tools"]["version"] = version[1]
+        node["npu_tools"]["version"] = node["npu_driver"]["loaded"] = version[1]
         for index, npu in enumerate(node["npus"]):
             npu["present"] = index in shown
             if index in shown:
@@ -128,7 +128,7 @@ def test_each_generation_has_its_width() -> None:
 
 def table_of(version: str) -> str:
     node = build_site(Plan(nodes=1))[1][0]
-    node["npu_tools"]["version"] = version
+    node["npu_tools"]["version"] = node["npu_driver"]["loaded"] = version
     return smi_table.table(node, node["npus"], version)
 
 
