@@ -1,8 +1,8 @@
-"""What each NPU port carried, as a heat-map of directions by ports; a number in each cell, so colour is not needed."""
+"""Rates as heat-maps: what each NPU port carried by directions, and any other table of rates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
@@ -50,7 +50,7 @@ def number(value: Any) -> float | None:
 
 
 def heat_map(flows: list[Flow], threshold: float | None, words: Words) -> Figure | None:
-    """Rows: directions; columns: the sending ports, rail by rail. A number in each cell, so colour is not needed."""
+    """Rows: directions; columns: the sending ports, rail by rail."""
     if not flows:
         return None
     rails = sorted({flow.source.partition("/")[2] for flow in flows}, key=natural)
@@ -66,46 +66,65 @@ def heat_map(flows: list[Flow], threshold: float | None, words: Words) -> Figure
             return min((cells[key].gbit_per_s or 0.0) for key in cells if key[0] == direction)
 
         directions = sorted(directions, key=slowest)[:MOST_DIRECTIONS]
-    parts = [
-        f'<text x="{LEFT - 8}" y="22" text-anchor="end" font-size="11">{escape(words("fabric.heat.axis"))}</text>',
-    ]
-    for column, rail in enumerate(rails):
-        x = LEFT + column * WIDTH + WIDTH / 2
-        parts.append(f'<text x="{x:g}" y="22" text-anchor="middle" font-size="11">{escape(clean(rail))}</text>')
-    for row, direction in enumerate(directions):
-        y = TOP + row * HEIGHT
-        parts.append(
-            f'<text x="{LEFT - 8}" y="{y + 16}" text-anchor="end" font-size="11">{escape(clean(direction))}</text>'
-        )
-        for column, rail in enumerate(rails):
-            carried = cells.get((direction, rail))
-            x = LEFT + column * WIDTH
-            fill, ink, text = _cell(carried, threshold)
+    rates = {key: flow.gbit_per_s for key, flow in cells.items()}
+    return grid(
+        directions, rails, rates, threshold, axis=words("fabric.heat.axis"), name="bandwidth.svg", prefix="heat-"
+    )
+
+
+def grid(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    rates: Mapping[tuple[str, str], float | None],
+    threshold: float | None,
+    *,
+    axis: str,
+    name: str,
+    prefix: str,
+    notable: Collection[tuple[str, str]] = (),
+) -> Figure | None:
+    """A table of rates as a drawing, with a number in each cell, so that colour is not needed.
+
+    :param rates: by (row, column); None: measured without a number, a missing key: nothing to measure.
+    :param notable: cells that are marked although they are above the threshold.
+    """
+    parts = [f'<text x="{LEFT - 8}" y="22" text-anchor="end" font-size="11">{escape(clean(axis))}</text>']
+    for place, column in enumerate(columns):
+        x = LEFT + place * WIDTH + WIDTH / 2
+        parts.append(f'<text x="{x:g}" y="22" text-anchor="middle" font-size="11">{escape(clean(column))}</text>')
+    for line, row in enumerate(rows):
+        y = TOP + line * HEIGHT
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 16}" text-anchor="end" font-size="11">{escape(clean(row))}</text>')
+        for place, column in enumerate(columns):
+            x = LEFT + place * WIDTH
+            known = (row, column) in rates
+            fill, ink, text = _cell(known, rates.get((row, column)), threshold, (row, column) in notable)
             parts.append(
                 f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" fill="{fill}" stroke="#ffffff"/>'
                 f'<text x="{x + WIDTH / 2:g}" y="{y + 16}" text-anchor="middle" font-size="11" fill="{ink}">'
                 f"{text}</text>"
             )
-    total_width, total_height = LEFT + len(rails) * WIDTH + 10, TOP + len(directions) * HEIGHT + 10
+    total_width, total_height = LEFT + len(columns) * WIDTH + 10, TOP + len(rows) * HEIGHT + 10
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{total_width}" height="{total_height}" '
         f'viewBox="0 0 {total_width} {total_height}">{"".join(parts)}</svg>'
     )
-    return read_svg("bandwidth.svg", svg.encode("utf-8", "replace"), prefix="heat-")
+    return read_svg(name, svg.encode("utf-8", "replace"), prefix=prefix)
 
 
-def _cell(flow: Flow | None, threshold: float | None) -> tuple[str, str, str]:
+def _cell(known: bool, rate: float | None, threshold: float | None, notable: bool) -> tuple[str, str, str]:
     """(fill, ink, text): green from the threshold on, red the further below it, grey where nothing was measured."""
-    if flow is None:
+    if not known:
         return "#f3f4f6", "#8a929b", ""
-    if flow.gbit_per_s is None:
+    if rate is None:
         return f"#{symbols.TINTS['unknown']}", f"#{symbols.COLOURS['unknown']}", "?"
-    text = f"{flow.gbit_per_s:.1f}"
+    text = f"{rate:.1f}"
+    if threshold is not None and rate < threshold:
+        if rate < 0.6 * threshold:
+            return f"#{symbols.COLOURS['fail']}", "#ffffff", f"× {text}"
+        return f"#{symbols.TINTS['fail']}", f"#{symbols.COLOURS['fail']}", f"× {text}"
+    if notable:
+        return f"#{symbols.TINTS['fail']}", f"#{symbols.COLOURS['fail']}", f"! {text}"
     if threshold is None:
         return f"#{symbols.TINTS['not_run']}", "#000000", text
-    if flow.gbit_per_s >= threshold:
-        return f"#{symbols.TINTS['pass']}", f"#{symbols.COLOURS['pass']}", text
-    share = max(flow.gbit_per_s / threshold, 0.0)
-    if share < 0.6:
-        return f"#{symbols.COLOURS['fail']}", "#ffffff", f"× {text}"
-    return f"#{symbols.TINTS['fail']}", f"#{symbols.COLOURS['fail']}", f"× {text}"
+    return f"#{symbols.TINTS['pass']}", f"#{symbols.COLOURS['pass']}", text

@@ -64,6 +64,8 @@ class RunData:
     cabling: dict[str, Any] | None = None
     fabric_plan: dict[str, Any] | None = None
     pairs: list[dict[str, Any]] = field(default_factory=list)  # facts of node pairs, each with its `pair`
+    chips: dict[str, dict[str, Any]] = field(default_factory=dict)  # facts of npu_info and hbm_test by NPU
+    interconnects: dict[str, dict[str, Any]] = field(default_factory=dict)  # facts of interconnect_test by node
     figures: list[tuple[str, bytes]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -194,6 +196,11 @@ def _take_observations(data: RunData) -> None:
         subject = as_dict(document.get("subject"))
         if subject.get("kind") == "node_pair":
             data.pairs.append({**as_dict(document.get("facts")), "pair": as_text(subject.get("id"))})
+        elif subject.get("kind") == "npu" and collector in ("npu_info", "hbm_test"):
+            facts = {key: value for key, value in as_dict(document.get("facts")).items() if key != "notes"}
+            data.chips.setdefault(as_text(subject.get("id")), {}).update(facts)
+        elif subject.get("kind") == "node" and collector == "interconnect_test":
+            data.interconnects[as_text(subject.get("id"))] = as_dict(document.get("facts"))
         for entry in dicts(document.get("raw")):
             known[as_text(entry.get("file"))] = EvidenceFile(
                 "", as_text(entry.get("sha256")), 0, collector, collected, provenance

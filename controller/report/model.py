@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import assets, fabric, matrix, survey
+from . import assets, fabric, interconnect, matrix, survey
 from .expect import expectation
 from .findings import Finding, Findings, collect, observed_text
 from .i18n import Words
@@ -73,6 +73,7 @@ class Report:
     findings: list[Finding]
     waived: list[Finding]
     fabric: fabric.Fabric
+    interconnect: interconnect.Interconnect
     survey: survey.Survey
     assets: assets.Assets
     evidence: list[tuple[str, ...]]
@@ -135,6 +136,7 @@ def build(data: RunData, language: str) -> Report:
         findings=found.open,
         waived=found.waived,
         fabric=fabric.read(data, words),
+        interconnect=interconnect.read(data, words),
         survey=survey.read(data, words),
         assets=assets.read(data.ledger, words),
         evidence=[_evidence_row(item, words) for item in data.observations],

@@ -37,6 +37,8 @@ def render(report: Report) -> bytes:
     _findings(writer, report)
     writer.section(landscape=bool(report.fabric.ports))
     _fabric(writer, report)
+    writer.section(landscape=bool(report.interconnect.chips))
+    _interconnect(writer, report)
     writer.section(landscape=bool(report.survey.items or report.survey.cabling))
     _survey(writer, report)
     writer.section(landscape=True)
@@ -287,6 +289,47 @@ def _fabric(writer: Writer, report: Report) -> None:
         if page.sound:
             writer.text(words.say("fabric.sound", count=page.sound), size=9)
     _figure(writer, report, page.drawing, words("fabric.drawing"))
+
+
+def _interconnect(writer: Writer, report: Report) -> None:
+    words, page = report.words, report.interconnect
+    _title(writer, report, "section.interconnect")
+    if not page.present:
+        writer.text(words("interconnect.none"))
+        return
+    for text, word in page.badges:
+        said = f"{text}{words('colon')}{symbols.SYMBOLS[word]} {words(f'verdict.{word}')}"
+        writer.text(said, bold=True, colour=symbols.COLOURS[word])
+    if page.pairs:
+        writer.heading(words("interconnect.pairs"), 2)
+        heads = [words(f"interconnect.col.{key}") for key in ("node", "pair", "one_way", "two_way", "median")]
+        pairs = [
+            (row.node, row.pair, row.one_way, row.two_way, row.share, verdict_cell(row.verdict, report))
+            for row in page.pairs
+        ]
+        writer.table((20, 26, 16, 16, 12, 10), [*heads, words("col.verdict")], pairs)
+        if page.more_pairs:
+            writer.text(words.say("interconnect.more_pairs", count=page.more_pairs), size=9)
+    for node in page.nodes:
+        writer.heading(f"{node.node}{words('colon')}{words(f'verdict.{node.verdict}')}", 2)
+        for line in node.lines:
+            writer.bullet(line)
+        for caption, figure in node.figures:
+            _figure(writer, report, figure, caption)
+    if page.chips:
+        writer.heading(words("interconnect.chips"), 2)
+        keys = ("chip", "model", "capacity", "ecc", "temperature", "d2d", "h2d", "d2h")
+        chips = [
+            (
+                *(row.name, row.model, row.capacity, row.ecc, row.temperature, row.d2d, row.h2d, row.d2h),
+                verdict_cell(row.verdict, report),
+            )
+            for row in page.chips
+        ]
+        heads = [words(f"interconnect.col.{key}") for key in keys]
+        writer.table((14, 12, 10, 12, 9, 12, 11, 11, 9), [*heads, words("col.verdict")], chips)
+    if page.sound:
+        writer.text(words.say("interconnect.sound", count=page.sound), size=9)
 
 
 def _figure(writer: Writer, report: Report, figure: Figure | None, caption: str) -> None:
