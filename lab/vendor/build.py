@@ -95,25 +95,23 @@ def _build(state: State) -> None:
 
 
 def _package(state: State, package: Package, content: Path, target: Path, own_header: Path) -> None:
+    """makeself writes its command into the archive, so it runs beside the contents and is given no path of ours."""
     shutil.rmtree(content, ignore_errors=True)
     content.mkdir()
     script = package.fill(content)
     tar = f"--sort=name --owner=0 --group=0 --numeric-owner --mtime=@{BUILD_TIME}"
-    argv = [
-        *("makeself", "--quiet", "--sha256", "--nomd5", "--nocrc", "--nox11", "--header", str(own_header)),
-        *("--packaging-date", "2026-01-01", "--tar-extra", tar),
-        *(str(content), str(target), package.title, f"./{script}", package.file),
-    ]
-    environment = {**marked_environment(state), "GZIP": "-n", "LC_ALL": "C.UTF-8"}
-    # makeself runs in its own folder, so that the command that it writes into the archive names no path of ours.
-    argv[argv.index(str(content))], argv[argv.index(str(target))] = content.name, package.file
     done = subprocess.run(
-        argv,
+        [
+            *("makeself", "--quiet", "--sha256", "--nomd5", "--nocrc", "--nox11"),
+            *("--header", f"./{os.path.relpath(own_header, content.parent)}"),
+            *("--packaging-date", "2026-01-01", "--tar-extra", tar),
+            *(content.name, package.file, package.title, f"./{script}", package.file),
+        ],
         cwd=content.parent,
         capture_output=True,
         text=True,
         errors="replace",
-        env=environment,
+        env={**marked_environment(state), "GZIP": "-n", "LC_ALL": "C.UTF-8"},
         timeout=BUILD_SECONDS,
         check=False,
     )
