@@ -116,7 +116,7 @@ def _complete(folder: Path, built: Built, before: Document | None, key: Ed25519P
             path.chmod(0o644)
             built.changed = True
     built.signed = path.is_file()
-    built.extra = verify.extra(folder, manifest.entries(built.document))
+    built.extra = verify.unknown(folder, manifest.entries(built.document))
 
 
 def _known(folder: Path, release: Document) -> Document | None:

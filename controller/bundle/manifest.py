@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import yaml
-from npuforge.bundle.manifest import path_of
+from npuforge.bundle.manifest import BundleError, path_of, wanted_of
 
 from controller import contract
 from controller.contract import Document
@@ -68,11 +68,17 @@ def _contradictions(document: Document) -> list[str]:
     slots: dict[tuple[str, str, str], str] = {}
     for artifact in document["artifacts"]:
         name = artifact["file"]
+        try:
+            wanted_of(artifact, hashed=False)  # stricter than the schema, whose $ lets a line break pass
+        except BundleError as error:
+            found.append(str(error))
         if name.lower() in files:
             found.append(f"{name} occurs twice")
         files.add(name.lower())
         if (artifact["kind"] == "rpm") != name.endswith(".rpm"):
             found.append(f"{name}: a file is of kind rpm exactly when its name ends in .rpm")
+        if artifact["id"].startswith("rpm:"):
+            continue  # a repository may hold several versions of a package
         for arch in artifact["arch"]:
             slot = (artifact["id"], arch, str(artifact.get("chip")))
             other = slots.setdefault(slot, name)

@@ -52,7 +52,7 @@ def opener() -> Opener:
         if urlsplit(request.full_url).scheme != "file":
             return remote(request, timeout=timeout)
         path = Path(unquote(urlsplit(request.full_url).path))
-        match = re.match(r"bytes=(\d+)-$", request.get_header("Range") or "")
+        match = re.fullmatch(r"bytes=(\d+)-", request.get_header("Range") or "")
         try:
             return _LocalAnswer(path, int(match.group(1)) if match else 0)
         except OSError as error:

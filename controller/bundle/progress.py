@@ -21,12 +21,12 @@ class Line:
         self.total = total
         self.done = 0
         self.started = board.clock()
-        self.first: int | None = None  # bytes that were there already when it began to move
+        self.first: int | None = None  # bytes that were there when it began to move
         self.told = self.started
 
     def update(self, done: int, total: int | None) -> None:
         if self.first is None:
-            self.first, self.started = self.done, self._board.clock()
+            self.first, self.started = done, self._board.clock()
         self.done, self.total = done, total if total is not None else self.total
         self._board.moved(self)
 

@@ -99,7 +99,12 @@ def _examine(manifest: Document, kubernetes: str | None, rules: Document) -> tup
                     if not versions.within(needed.version, rule["allowed"]):
                         problem = f"{given} needs {needed_name} in {rule['allowed']}, not {needed.version}"
                         wrong.append({"where": where, "problem": problem, "source": _source(rule, rules["sources"])})
-    return wrong, open_questions
+    return _once(wrong), _once(open_questions)
+
+
+def _once(items: list[Document]) -> list[Document]:
+    """A pair for each architecture says the same twice."""
+    return list({(item["where"], item["problem"]): item for item in items}.values())
 
 
 def _parts(manifest: Document, kubernetes: str | None) -> Iterable[Part]:

@@ -25,7 +25,7 @@ from .verify import Stamp, Verified, check_file, stamp
 
 CHUNK = 1 << 18
 IDLE_SECONDS = 60.0  # a client that neither asks nor takes for so long is hung up on
-RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 class Shelf:
@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _span(self, size: int, etag: str) -> tuple[int, int] | None:
         """First byte and the one after the last; null where the range lies outside. Odd ranges: the whole file."""
-        match = RANGE.match((self.headers.get("Range") or "").strip())
+        match = RANGE.fullmatch((self.headers.get("Range") or "").strip())
         condition = self.headers.get("If-Range")
         if match is None or (condition is not None and condition.strip() != etag):
             return 0, size

@@ -1,4 +1,4 @@
-"""What an inventory says about the bundle (``site_software``), and what of it a node needs.
+"""What an inventory says about the bundle (``site_software``), and the manifest with every hash that nodes are given.
 
 A release of the contract leaves hashes open that the vendor tells to customers only. They were recorded and signed
 when the bundle was built; the controller fetches that manifest from the file server and believes it only under the
@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from npuforge.bundle.manifest import select
 from npuforge.bundle.transfer import Opener, direct_opener
 
 from controller.contract import Document
@@ -62,23 +61,6 @@ def recorded(software: Mapping[str, Any], directory: Path, opener: Opener | None
     if differs:
         raise manifest.ManifestError(f"{url} does not serve release {document['release']}: " + "; ".join(differs))
     return served
-
-
-def for_node(
-    software: Mapping[str, Any],
-    directory: Path,
-    architecture: str,
-    chip: str | None = None,
-    opener: Opener | None = None,
-) -> Document:
-    """``{url, artifacts}``: the option ``bundle`` of the modules, with the artifacts for this node only.
-
-    :param architecture: as ``uname -m`` says it
-    :param chip: ``910b`` or ``a3``
-    :raises controller.bundle.manifest.ManifestError: as recorded()
-    """
-    document = recorded(software, directory, opener)
-    return {"url": software.get("url"), "artifacts": select(document["artifacts"], architecture, chip)}
 
 
 def _get(address: str, opener: Opener | None) -> bytes:

@@ -84,7 +84,7 @@ def verify(
                 result.wrong.append(wrong)
             elif mark is not None:
                 result.stamps[name] = mark
-    result.wrong += [Wrong(name, "extra", "not in the manifest") for name in extra(folder, wanted)]
+    result.wrong += [Wrong(name, "extra", "not in the manifest") for name in unknown(folder, wanted)]
     return result
 
 
@@ -111,7 +111,7 @@ def check_file(folder: Path, name: str, entry: Document) -> tuple[Wrong | None, 
     return None, after
 
 
-def extra(folder: Path, wanted: dict[str, Document]) -> list[str]:
+def unknown(folder: Path, wanted: dict[str, Document]) -> list[str]:
     """Files that the manifest does not name; not the hidden remains of an interrupted build, which nobody serves."""
     found = []
     for part in (FILES, PACKAGES):

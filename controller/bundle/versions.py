@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 Key = tuple[tuple[int, int, str], ...]
 
-_PART = re.compile(r"(?P<word>[a-z]*)(?P<number>\d*)$")
+_PART = re.compile(r"(?P<word>[a-z]*)(?P<number>\d*)")
 _RANGE = re.compile(r"\[\s*([^\[\],]+?)\s*,\s*([^\[\],]+?)\s*\]")
 _EARLIER = {"alpha": -2, "beta": -1}
 _END = (0, 0, "")
@@ -31,7 +31,7 @@ def parse(version: object) -> Key | None:
         return None
     key = []
     for part in parts:
-        match = _PART.match(part)
+        match = _PART.fullmatch(part)
         if match is None or not part:
             return None
         word, number = match.group("word"), int(match.group("number") or 0)

@@ -28,14 +28,14 @@ def check(loaded: Loaded) -> Iterator[Mistake]:
     if own and release:
         yield _mistake(loaded, f"{KEY}.manifest", own, "a release or a manifest of its own, not both")
         return
-    if not own and not release:
+    if "manifest" not in software and "release" not in software:
         expected = f"a release ({', '.join(manifest.releases())}), or a manifest of its own"
         yield _mistake(loaded, f"{KEY}.release", None, expected)
         return
     document = None
-    if not isinstance(release, str | None) or not isinstance(own, str | None):
+    if not isinstance(own if "manifest" in software else release, str):
         pass  # the schema says it
-    elif release is not None and release not in manifest.releases():
+    elif isinstance(release, str) and release not in manifest.releases():
         known = manifest.releases()
         expected = f"one of {', '.join(known)}{did_you_mean(release, known)}"
         yield _mistake(loaded, f"{KEY}.release", release, expected)
@@ -74,7 +74,7 @@ def _document(loaded: Loaded, software: Document) -> Generator[Mistake, None, Do
 
 
 def _url(loaded: Loaded, url: Any) -> Iterator[Mistake]:
-    if not isinstance(url, str):
+    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         return  # the schema says it
     expected = "http://<address>:<port>"
     try:

@@ -12,8 +12,8 @@ from ..common import Document
 
 FILES = "files"  # of a bundle's folder and of the server: everything but RPMs
 PACKAGES = "rpm"  # RPMs, beside their repodata
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+~^-]{0,199}$")
-HASH = re.compile(r"^[0-9a-f]{64}$")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~^-]{0,199}")
+HASH = re.compile(r"[0-9a-f]{64}")
 ALIASES = {"arm64": "aarch64", "amd64": "x86_64", "x86-64": "x86_64"}  # the vendor's files say x86-64
 
 
@@ -56,11 +56,11 @@ def wanted_of(artifact: Any, hashed: bool = True) -> Wanted:
     """
     entry: Document = artifact if isinstance(artifact, dict) else {}
     file, size, digest = entry.get("file"), entry.get("size_bytes"), entry.get("sha256")
-    if not isinstance(file, str) or not NAME.match(file):
+    if not isinstance(file, str) or not NAME.fullmatch(file):
         raise BundleError(repr(file)[:80], "not the name of a file")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
         raise BundleError(file, "size_bytes is not a number of bytes", "a whole number", repr(size)[:40])
-    if digest is not None and (not isinstance(digest, str) or not HASH.match(digest)):
+    if digest is not None and (not isinstance(digest, str) or not HASH.fullmatch(digest)):
         raise BundleError(file, "sha256 is not a SHA-256", "64 hex digits", repr(digest)[:80])
     if digest is None and hashed:
         raise BundleError(file, "the manifest has no hash for it, so nobody can tell whether it is the right file")
@@ -88,9 +88,3 @@ def select(artifacts: list[Document], architecture: str, chip: str | None = None
             continue
         found.append(artifact)
     return found
-
-
-def find(artifacts: list[Document], name: str) -> Document | None:
-    """The artifact with this id (``npu_driver``); ``None`` where there is none or more than one (select() first)."""
-    found = [artifact for artifact in artifacts if artifact.get("id") == name]
-    return found[0] if len(found) == 1 else None

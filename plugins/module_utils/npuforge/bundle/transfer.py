@@ -282,7 +282,8 @@ class _Transfer:
         """Settle where the answer begins and how long the whole is."""
         status = response.getcode()
         if status == 206 and self.done:
-            match = re.match(r"bytes (\d+)-\d+/(\d+|\*)$", (response.headers.get("Content-Range") or "").strip())
+            text = (response.headers.get("Content-Range") or "").strip()
+            match = re.fullmatch(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", text)
             if match is None or int(match.group(1)) != self.done:
                 self._restart()
                 raise _Broken("the server sent another range than the asked one")
@@ -292,7 +293,7 @@ class _Transfer:
                 self._say("the server cannot continue the part that is here; from the beginning")
                 self._restart()
             text = (response.headers.get("Content-Length") or "").strip()
-            total = int(text) if text.isdigit() else None
+            total = int(text) if re.fullmatch(r"\d{1,18}", text) else None
         else:
             raise BundleError(self.wanted.file, f"{self.way.address} answers HTTP {status}", "200 or 206", str(status))
         if total is not None and self.length is not None and total != self.length:
