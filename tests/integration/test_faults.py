@@ -137,7 +137,7 @@ def run_document(kinds: set[str]) -> dict[str, Any]:
             "waivers": [],
             "devices": {},
         },
-        "stages": {stage: {"started_at": now, "finished_at": now, "state": "done"} for stage in ("hardware", "identity")},
+        "stages": dict.fromkeys(("hardware", "identity"), {"started_at": now, "finished_at": now, "state": "done"}),
         "tool": {"name": "npuforge", "version": "test"},
     }
 
