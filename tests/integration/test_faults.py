@@ -137,7 +137,7 @@ def run_document(kinds: set[str]) -> dict[str, Any]:
             "waivers": [],
             "devices": {},
         },
-        "stages": dict.fromkeys(("hardware", "identity"), {"started_at": now, "finished_at": now, "state": "done"}),
+        "stages": {key: {"started_at": now, "finished_at": now, "state": "done"} for key in ("hardware", "identity")},
         "tool": {"name": "npuforge", "version": "test"},
     }
 
