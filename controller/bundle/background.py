@@ -1,6 +1,6 @@
 """``bundle serve --background`` and ``--stop``: one server per folder, known by its pid and when it started.
 
-``<folder>/.serve.json`` is ``{pid, started, address, port, log}``. A pid alone may long be somebody else's; pid and
+``<folder>/.serve.json`` is ``{pid, started, url, log}``. A pid alone may long be somebody else's; pid and
 start time (clock ticks of ``/proc/<pid>/stat``) together are ours.
 """
 
@@ -48,10 +48,10 @@ def running(folder: Path) -> Document | None:
     return None
 
 
-def remember(folder: Path, address: str, port: int) -> None:
+def remember(folder: Path, url: str) -> None:
     """Called by the server itself once its port is open."""
     pid = os.getpid()
-    record = {"pid": pid, "started": started_at(pid), "address": address, "port": port, "log": str(folder / LOG)}
+    record = {"pid": pid, "started": started_at(pid), "url": url, "log": str(folder / LOG)}
     write_atomic(folder / RECORD, json.dumps(record).encode())
 
 
@@ -72,18 +72,26 @@ def end_on_signal(shutdown: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, ended)
 
 
-def start(folder: Path, argv: list[str], directory: Path, wait_seconds: float) -> Document:
+def start(folder: Path, argv: list[str], root: Path, wait_seconds: float) -> Document:
     """Start ``argv`` (which serves in the foreground) apart from us; returns its record once it answers.
 
-    :param directory: its working directory
+    :param root: the project: its working directory, from which it imports
     :param wait_seconds: how long verifying may take
     :raises BackgroundError: it ended, with its last words, or did not open its port in time
     """
     log = folder / LOG
+    path = os.pathsep.join([str(root), str(root / "plugins" / "module_utils")])
+    environment = {**os.environ, "PYTHONPATH": path}
     with log.open("ab") as stream:
         begin = stream.tell()
         process = subprocess.Popen(
-            argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
+            argv,
+            cwd=root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
         )
     deadline = time.monotonic() + wait_seconds + START_SECONDS
     while time.monotonic() < deadline:

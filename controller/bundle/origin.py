@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import urllib.error
 import urllib.request
 from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from npuforge.bundle.manifest import BundleError
 from npuforge.bundle.transfer import Opener
 
 from controller.contract import Document
@@ -56,9 +55,9 @@ def opener() -> Opener:
         try:
             return _LocalAnswer(path, int(match.group(1)) if match else 0)
         except OSError as error:
-            code = 404 if error.errno in (errno.ENOENT, errno.ENOTDIR) else 403
-            reason = (error.strerror or str(error)).lower()
-            raise urllib.error.HTTPError(request.full_url, code, reason, Message(), None) from error
+            raise BundleError(
+                path.name, f"{path}: {(error.strerror or str(error)).lower()}", unreachable=True
+            ) from error
 
     return open_address
 

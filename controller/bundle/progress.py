@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -87,8 +88,9 @@ class Progress:
             elif now - self._last >= DRAW_SECONDS:
                 self._last = now
                 self._erase()
+                width = shutil.get_terminal_size().columns - 1  # a line that wraps could not be taken back
                 for moving in self._moving:
-                    print(moving.text()[:118], file=self._stream)
+                    print(moving.text()[:width], file=self._stream)
                 self._drawn = len(self._moving)
                 self._stream.flush()
 

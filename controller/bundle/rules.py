@@ -78,7 +78,9 @@ def _examine(manifest: Document, kubernetes: str | None, rules: Document) -> tup
     wrong: list[Document] = []
     open_questions: list[Document] = []
     for same in rules["same_version"]:
-        wrong += _unequal(parts, same, rules["sources"])
+        contradictions, unknown = _unequal(parts, same, rules["sources"])
+        wrong += contradictions
+        open_questions += unknown
     pairs = dict.fromkeys((rule["given"], rule["needs"]) for rule in rules["needs"])
     for given_name, needed_name in pairs:
         about = [rule for rule in rules["needs"] if (rule["given"], rule["needs"]) == (given_name, needed_name)]
@@ -114,18 +116,24 @@ def _parts(manifest: Document, kubernetes: str | None) -> Iterable[Part]:
         yield Part(KUBERNETES, kubernetes, frozenset(["noarch"]), None)
 
 
-def _unequal(parts: list[Part], rule: Document, sources: Document) -> Iterable[Document]:
+def _unequal(parts: list[Part], rule: Document, sources: Document) -> tuple[list[Document], list[Document]]:
+    """Contradictions and open questions of one rule about equal versions."""
+    wrong: list[Document] = []
+    open_questions: list[Document] = []
     first_name, *others = rule["components"]
     for first in (part for part in parts if part.component == first_name):
         for other in (part for part in parts if part.component in others and part.meets(first)):
             same = versions.compare(first.version, other.version)
-            if same != 0 and first.version.lower() != other.version.lower():
-                problem = f"{other.component} must have the version of {first.component}, {first.version}"
-                yield {
-                    "where": f"{first}, {other}",
-                    "problem": f"{problem}, not {other.version}",
-                    "source": _source(rule, sources),
-                }
+            if same == 0 or first.version == other.version:
+                continue
+            problem = f"{other.component} must have the version of {first.component}, {first.version}"
+            entry = {"where": f"{first}, {other}", "problem": f"{problem}, not {other.version}"}
+            if same is None:
+                entry["problem"] = f"cannot tell: {problem}, and one of the two cannot be read as a version"
+                open_questions.append(entry)
+            else:
+                wrong.append({**entry, "source": _source(rule, sources)})
+    return wrong, open_questions
 
 
 def _source(rule: Document, sources: Document) -> str:

@@ -6,7 +6,10 @@ A file that changed since it was verified is read again, and refused by name whe
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import socketserver
 import sys
 import threading
 import time
@@ -21,7 +24,7 @@ from npuforge.bundle.transfer import hash_file
 from controller.contract import Document
 
 from . import manifest
-from .verify import Stamp, Verified, check_file, stamp
+from .verify import Stamp, Verified, check_file, stamp, stamp_of
 
 CHUNK = 1 << 18
 IDLE_SECONDS = 60.0  # a client that neither asks nor takes for so long is hung up on
@@ -49,18 +52,28 @@ class Shelf:
         entry = self._entries.get(name)
         if entry is None:
             return None
-        path = self._folder / name
         with self._lock:
-            try:
-                known = stamp(path) == self._stamps.get(name) and not path.is_symlink()
-            except OSError:
-                known = False
-            if not known:
+            stream = self._opened(name)
+            if stream is None:
                 wrong, mark = check_file(self._folder, name, entry)
-                if wrong is not None or mark is None:
-                    raise ValueError(f"{name} is no longer the verified file: {wrong.text if wrong else 'unreadable'}")
-                self._stamps[name] = mark
-            return path.open("rb"), entry
+                if wrong is None and mark is not None:
+                    self._stamps[name] = mark
+                    stream = self._opened(name)
+                if stream is None:
+                    why = wrong.text if wrong else "it changes while it is read"
+                    raise ValueError(f"{name} is no longer the verified file: {why}")
+        return stream, entry
+
+    def _opened(self, name: str) -> IO[bytes] | None:
+        """The file when what was opened (not what is at its path a moment later) is what was verified."""
+        try:
+            stream = (self._folder / name).open("rb")
+        except OSError:
+            return None
+        if stamp_of(os.fstat(stream.fileno())) == self._stamps.get(name):
+            return stream
+        stream.close()
+        return None
 
 
 class Server(ThreadingHTTPServer):
@@ -74,7 +87,19 @@ class Server(ThreadingHTTPServer):
         self.shelf = shelf
         self._log = log or sys.stderr
         self._log_lock = threading.Lock()
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Without the base class's reverse look-up of the address, which waits for a name server that is not there."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
+        return f"http://{host}:{self.server_port}"
 
     def write_log(self, text: str) -> None:
         with self._log_lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -42,7 +43,11 @@ class Verified:
 
 def stamp(path: Path) -> Stamp:
     """What changes whenever a file's content does: device, inode, size, time of change (which cannot be set back)."""
-    status = path.stat()
+    return stamp_of(path.stat())
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """As stamp(), of a status that is at hand already."""
     return (status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns)
 
 

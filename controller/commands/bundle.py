@@ -171,7 +171,7 @@ def _build(options: Namespace) -> Exit:
         for error in built.failed:
             print(f"npuforge: {error}", file=sys.stderr)
         unreachable = any(error.unreachable for error in built.failed)
-        print(f"{len(built.failed)} of {len(document['artifacts'])} files could not be had; run it again to go on")
+        print(f"{len(built.failed)} of {len(document['artifacts'])} files are missing or wrong; run it again to go on")
         return Exit.BROKEN if unreachable else Exit.FAIL
     count, size = len(built.document["artifacts"]), sum(a["size_bytes"] for a in built.document["artifacts"])
     what = f"{len(built.fetched)} fetched" if built.changed else "nothing to do"
@@ -226,7 +226,7 @@ def _serve(options: Namespace) -> Exit:
     if record is not None:
         raise CommandError(
             Exit.BROKEN,
-            f"{folder} is served already: http://{record['address']}:{record['port']} (pid {record['pid']})",
+            f"{folder} is served already: {record['url']} (pid {record['pid']})",
         )
     if options.background:
         return _serve_apart(options, folder)
@@ -235,10 +235,9 @@ def _serve(options: Namespace) -> Exit:
         lines = "\n  ".join(f"{item.file}: {item.why}: {item.text}" for item in verified.wrong)
         raise CommandError(Exit.FAIL, f"not served, {len(verified.wrong)} wrong:\n  {lines}")
     with server.Server((options.address, options.port), server.Shelf(folder, verified)) as service:
-        address, port = options.address, service.server_address[1]
         if options.in_background:
-            background.remember(folder, address, port)
-        service.write_log(f"serving release {verified.document['release']} at http://{address}:{port}")
+            background.remember(folder, service.url)
+        service.write_log(f"serving release {verified.document['release']} at {service.url}")
         background.end_on_signal(service.shutdown)
         try:
             service.serve_forever(poll_interval=0.2)
@@ -262,5 +261,5 @@ def _serve_apart(options: Namespace, folder: Path) -> Exit:
     argv += ["--manifest", str(Path(options.manifest).absolute())] if options.manifest else []
     size = sum(mark[2] for mark in verified.stamps.values())
     record = background.start(folder, argv, ROOT, size / BYTES_PER_SECOND)
-    print(f"serving at http://{record['address']}:{record['port']} (pid {record['pid']}, log {record['log']})")
+    print(f"serving at {record['url']} (pid {record['pid']}, log {record['log']})")
     return Exit.OK

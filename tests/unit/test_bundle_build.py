@@ -70,6 +70,12 @@ def test_from_a_folder_as_from_a_server(tmp_path: Path) -> None:
     assert not built.failed and judge(tmp_path / "b", release()) == {}
 
 
+def test_a_file_that_is_not_in_the_folder_is_named(tmp_path: Path) -> None:
+    built = collect(release(), tmp_path / "b", write(tmp_path / "s", {"file0.run": FILES["file0.run"]}))
+    assert len(built.failed) == 7 and all(error.unreachable for error in built.failed)
+    assert str(built.failed[0]) == f"file1.run: {tmp_path}/s/file1.run: no such file or directory"
+
+
 def test_without_from_the_origins_are_asked(tmp_path: Path) -> None:
     with origin(FILES) as server:
         document = release()

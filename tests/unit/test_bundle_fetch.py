@@ -90,6 +90,18 @@ def test_a_part_of_what_the_file_was_before_is_not_built_upon(tmp_path: Path, et
     assert leftovers(tmp_path) == [NAME]
 
 
+def test_a_file_that_is_replaced_between_two_answers_is_fetched_anew(tmp_path: Path) -> None:
+    said: list[str] = []
+    with origin({NAME: content(2, len(DATA))}, break_after=[300_000], etags=False) as server:
+
+        def replace(_seconds: float) -> None:
+            server.files[NAME] = DATA
+
+        download(f"{server.url}/{NAME}", wanted_of(ENTRY), tmp_path, said.append, limits=QUICK, sleep=replace)
+    assert (tmp_path / NAME).read_bytes() == DATA and any("do not belong to one file" in line for line in said)
+    assert [asked[1] for asked in server.asked] == [None, "bytes=300000-", None]
+
+
 def test_a_changed_byte_is_refused_by_name(tmp_path: Path) -> None:
     wrong = bytearray(DATA)
     wrong[350_000] ^= 1

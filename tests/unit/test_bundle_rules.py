@@ -163,6 +163,13 @@ def test_what_nobody_knows_is_a_note_and_no_refusal() -> None:
     assert "no rule knows" in found["npu_driver 99.9.0, npu_firmware 7.7.0.6.236"]
 
 
+def test_equal_versions_that_cannot_be_read_are_a_note() -> None:
+    unread = document(cann_toolkit="nightly", cann_kernels="latest")
+    assert rules.problems(unread) == [] and "cannot be read" in rules.notes(unread)[0]["problem"]
+    assert rules.notes(document(cann_toolkit="nightly", cann_kernels="nightly")) == []
+    assert rules.problems(document(cann_toolkit="8.2.RC1", cann_kernels="8.2.rc1")) == []
+
+
 def test_only_what_one_node_could_get_is_compared() -> None:
     mixed = document(npu_driver="24.1.rc2.2")
     mixed["artifacts"].append(artifact("fw.run", id="npu_firmware", version="7.7.0.1.231", chip="a3"))

@@ -159,6 +159,7 @@ class _Transfer:
         self.length = wanted.size_bytes  # of the whole file, as soon as anybody says it
         self.done = 0
         self.digest = hashlib.sha256()
+        self.joined = False  # whether what is here came in several answers, which may be of several files
 
     def run(self) -> Received:
         try:
@@ -169,20 +170,21 @@ class _Transfer:
             raise
 
     def _run(self) -> Received:
-        resumed = self._resume()
+        self._resume()
+        anew = False
         while True:
             self._receive()
             problem = difference(self.wanted, self.done, self.digest.hexdigest())
             if problem is None:
                 return self._finish()
             self._restart()
-            if not resumed:
+            if anew or not self.joined:
                 raise problem
-            self._say("the part from before does not belong to this file; fetching it anew")
-            resumed = False
+            self._say("its parts do not belong to one file; fetching it anew")
+            anew = True
 
-    def _resume(self) -> bool:
-        """Take up what is there when it is a part of the same content; says whether anything was taken up."""
+    def _resume(self) -> None:
+        """Take up what is there when it is a part of the same content."""
         try:
             known = json.loads(self.notes.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -196,7 +198,7 @@ class _Transfer:
         )
         if not same or not size or (self.length is not None and size > self.length):
             self._restart()
-            return False
+            return
         etag = known.get("etag") if isinstance(known, dict) and known.get("address") == self.way.address else None
         self.etag = etag if isinstance(etag, str) else None
         self.part.seek(0)
@@ -204,7 +206,7 @@ class _Transfer:
             self.digest.update(block)
             self.done += len(block)
         self._say(f"resuming at {self.done} bytes")
-        return True
+        self.joined = True
 
     def _say(self, text: str) -> None:
         self.way.say(f"{self.wanted.file}: {text}")
@@ -288,6 +290,7 @@ class _Transfer:
                 self._restart()
                 raise _Broken("the server sent another range than the asked one")
             total = None if match.group(2) == "*" else int(match.group(2))
+            self.joined = True
         elif status == 200:
             if self.done:  # a server without ranges, or the file is another one by now
                 self._say("the server cannot continue the part that is here; from the beginning")
