@@ -47,7 +47,8 @@ def firmware_file(version: str) -> str:
 SCRIPT = r"""#!/bin/sh
 # A small package: @COMPONENT@ @VERSION@. How it behaves stands in the world, one word a line.
 R='@ROOT@'; C=@COMPONENT@; V=@VERSION@; T=@TITLE@
-how() { case " $(cat "$R/world/how_$C" 2>/dev/null) " in *" $1 "*) return 0;; esac; return 1; }
+h=; [ ! -f "$R/world/how_$C" ] || read -r h < "$R/world/how_$C" || :
+how() { case " $h " in *" $1 "*) return 0;; esac; return 1; }
 L="$R/var/log/ascend_seclog"
 log() { echo "[$T] [2026-11-24 10:00:00] $1"; echo "[$T] [2026-11-24 10:00:00] $1" >> "$L/ascend_install.log"; }
 done_() { log "[INFO]$T package installed successfully! $1"; }

@@ -21,6 +21,12 @@ from npuforge.ascend.software.host import Host, Process
 WORLD_ONLY = ("world/", "run/npuforge")
 
 
+@pytest.fixture(autouse=True)
+def quick_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test loses no power; waiting for the disk is most of its time."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path / "node")
@@ -424,7 +430,7 @@ STATES = st.sampled_from([None, *DRIVERS]), st.sampled_from([None, *FIRMWARES])
 WANTED = st.sampled_from([None, *DRIVERS]), st.sampled_from([None, *FIRMWARES])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     has=st.tuples(*STATES),
     wants=st.tuples(*WANTED),

@@ -265,8 +265,13 @@ def wait_for(host: Host, seconds: float, sleep: Callable[[float], None] = time.s
 
 
 def others(host: Host) -> list[str]:
-    """Installers that somebody else runs, as ``pid 4711: /tmp/Ascend-hdk-910b-npu-driver_25.5.1.run --full``."""
-    found = []
+    """Installers that somebody else runs, as ``pid 4711: /tmp/Ascend-hdk-910b-npu-driver_25.5.1.run --full``.
+
+    None while one of an earlier run of ours works: that one is waited for.
+    """
+    found: list[str] = []
+    if left_over(host) is not None:
+        return found
     for process in host.processes():
         words = process.command.split()
         if any(
