@@ -113,9 +113,8 @@ refused:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.npuforge.ascend import dmi_progress, dmi_run, dmi_session, files, interconnect, npu_info
+from ansible.module_utils.npuforge.ascend import dmi_progress, dmi_run, dmi_session, files, interconnect
 from ansible.module_utils.npuforge.ascend.interconnect_rules import MESHES
-from ansible.module_utils.npuforge.fabric.tool import Tool
 
 
 def main():
@@ -162,9 +161,14 @@ def main():
     progress = dmi_progress.Progress(interconnect.COLLECTOR, params["subject"], 0)
     simulated = os.path.exists("/run/npuforge-twin")
     try:
-        with dmi_session.session(params["tool"], params["environment_files"], limits, params["lock_seconds"]) as ready:
-            smi = Tool(params["npu_smi"], width=npu_info.WIDTH)
-            result = interconnect.run(params["subject"], smi, ready, options, progress=progress, simulated=simulated)
+        with dmi_session.session(
+            params["tool"],
+            params["environment_files"],
+            limits,
+            npu_smi=params["npu_smi"],
+            lock_seconds=params["lock_seconds"],
+        ) as ready:
+            result = interconnect.run(params["subject"], ready, options, progress=progress, simulated=simulated)
     except (files.Locked, dmi_session.Stopped) as error:
         progress.end("stopped")
         module.fail_json(msg=str(error))

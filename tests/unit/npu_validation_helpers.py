@@ -141,8 +141,8 @@ def smi(
     return SmiTool(answer)
 
 
-def ready(tool: DmiTool, **limits: Any) -> dmi_session.Session:
-    return dmi_session.Session(dmi_run.Dmi(tool, dmi_run.Limits(**limits)), [])
+def ready(tool: DmiTool, npu_smi: SmiTool) -> dmi_session.Session:
+    return dmi_session.Session(dmi_run.Dmi(tool, dmi_run.Limits()), [], npu_smi)
 
 
 def progress(folder: Path, module: str = "test") -> Progress:

@@ -86,6 +86,16 @@ def test_an_answer_about_something_else_is_refused(text: str, why: str) -> None:
     assert reading.value is None and why in str(reading.problem)
 
 
+@pytest.mark.parametrize(("named", "known"), [(3, True), (4, False)])
+def test_the_line_behind_the_heading_names_the_chip(named: int, known: bool) -> None:
+    text = (
+        f"Host to Device Test\nDevice {named}: Ascend 910B3.\n-----\n"
+        "Size(Bytes)  Execute Times   Bandwidth(GB/s)   Elapsed Time(us)\n536870912  50  24.908228  21553.96\n"
+    )
+    reading = dmi_parse.parse_bandwidth(text, "h2d", 3)
+    assert (reading.value is not None) == known
+
+
 def test_two_figures_for_one_size_are_none() -> None:
     rows = [{"size": "4 Bytes", "bandwidth": "24.8 GB/s"}, {"size": "4 Bytes", "bandwidth": "12.0 GB/s"}]
     text = json.dumps({"bandwidths": [{"type": "h2d", "device_id": 3, "results": rows}]})

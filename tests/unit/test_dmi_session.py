@@ -31,8 +31,11 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from npuforge.ascend import dmi_run, dmi_session
 try:
-    with dmi_session.session(sys.argv[2], [], dmi_run.Limits(), 5, sys.argv[3]) as ready:
-        ready.dmi.bandwidth("h2d", 0)
+    with dmi_session.session(sys.argv[2], [], dmi_run.Limits(), npu_smi=sys.argv[2], root=sys.argv[3]) as ready:
+        if sys.argv[4] == "dmi":
+            ready.dmi.bandwidth("h2d", 0)
+        else:
+            ready.smi.spread(ready.smi.short, [["info"]])
 except dmi_session.Stopped as error:
     print(error)
 """
@@ -59,14 +62,22 @@ def within(seconds: float, pids: list[int]) -> list[int]:
     return alive(pids)
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+@pytest.fixture(params=["dmi", "smi"])
+def running(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
     """A test in the middle of a call, and the processes of the tool."""
     tool = tmp_path / "ascend-dmi"
     tool.write_text(TOOL.format(folder=tmp_path))
     tool.chmod(0o755)
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(ROOT / "plugins" / "module_utils"), str(tool), str(tmp_path)],
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            str(ROOT / "plugins" / "module_utils"),
+            str(tool),
+            str(tmp_path),
+            request.param,
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -101,7 +112,7 @@ def test_what_a_killed_test_and_its_watcher_left_is_ended_by_the_next(tmp_path: 
     left = subprocess.Popen(["sleep", "60"], env={**os.environ, dmi_guard.VARIABLE: "of-an-earlier-run"})
     bystander = subprocess.Popen(["sleep", "60"])
     try:
-        with dmi_session.session("ascend-dmi", [], dmi_run.Limits(), 1, str(tmp_path)) as ready:
+        with dmi_session.session("ascend-dmi", [], dmi_run.Limits(), root=str(tmp_path)) as ready:
             assert left.wait(5) == -signal.SIGKILL
             assert {"where": "ascend-dmi", "problem": "1 processes of an earlier test were ended"} in ready.notes
         assert bystander.poll() is None
@@ -113,7 +124,7 @@ def test_what_a_killed_test_and_its_watcher_left_is_ended_by_the_next(tmp_path: 
 
 def test_two_tests_on_one_node_wait_for_each_other(tmp_path: Path) -> None:
     def enter(seconds: float) -> AbstractContextManager[dmi_session.Session]:
-        return dmi_session.session("ascend-dmi", [], dmi_run.Limits(), seconds, str(tmp_path))
+        return dmi_session.session("ascend-dmi", [], dmi_run.Limits(), lock_seconds=seconds, root=str(tmp_path))
 
     with enter(1), pytest.raises(Locked), enter(0.1):
         raise AssertionError("both run")
@@ -182,6 +193,6 @@ def test_the_tool_runs_in_that_environment(tmp_path: Path) -> None:
     )
     (bin_folder / "ascend-dmi").chmod(0o755)
     path = script(tmp_path, "set_env.sh", f"export PATH={bin_folder}:$PATH A=here\n")
-    with dmi_session.session("ascend-dmi", [path], dmi_run.Limits(), 1, str(tmp_path)) as ready:
+    with dmi_session.session("ascend-dmi", [path], dmi_run.Limits(), root=str(tmp_path)) as ready:
         assert ready.notes == []
         assert ready.dmi.bandwidth("d2d", 0).problem == "ascend-dmi reports error 1: here"

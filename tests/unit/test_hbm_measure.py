@@ -20,7 +20,7 @@ Answer = Callable[[list[str]], "tuple[int | None, str]"]
 def run(folder: Path, dmi: DmiTool, tool: SmiTool | None = None, **options: Any) -> tuple[dict[str, Any], Any]:
     """(facts by subject, the whole result)."""
     result = hbm.run(
-        "node2", tool or smi(), ready(dmi), hbm.Options(**options), progress=progress(folder), simulated=False
+        "node2", ready(dmi, tool or smi()), hbm.Options(**options), progress=progress(folder), simulated=False
     )
     for entry in result["observations"]:
         contract.validate({**entry["observation"], "raw": []}, "observation")
@@ -116,6 +116,19 @@ def test_a_version_that_knows_no_q_either(tmp_path: Path) -> None:
     tool = DmiTool(answer)
     facts, _ = run(tmp_path, tool)
     assert facts["node2/NPU8"]["hbm"]["problem"] is None and len(tool.log) == 26
+
+
+def test_a_version_that_prints_its_usage_for_json_is_asked_once_more(tmp_path: Path) -> None:
+    tool = DmiTool(lambda words: (1, "Usage: ascend-dmi <option> [args]\n") if "--fmt" in words else sound(words))
+    facts, _ = run(tmp_path, tool)
+    assert facts["node2/NPU1"]["hbm"]["problem"] is None and len(tool.log) == 25
+
+
+def test_garbage_after_good_json_is_no_reason_to_change_the_form(tmp_path: Path) -> None:
+    tool = DmiTool(but(2, "d2h", 0, "Segmentation fault\n"))
+    facts, _ = run(tmp_path, tool)
+    assert facts["node2/NPU3"]["hbm"]["problem"] == "d2h: unknown answer: Segmentation fault"
+    assert len(tool.log) == 24 and all("json" in words for words in tool.log)
 
 
 def test_counters_that_grow_under_load_are_told(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ Answer = Callable[[list[str]], "tuple[int | None, str]"]
 def run(folder: Path, dmi: DmiTool, tool: SmiTool | None = None, **options: Any) -> dict[str, Any]:
     """The node's facts."""
     result = interconnect.run(
-        "node2", tool or smi(), ready(dmi), interconnect.Options(**options), progress=progress(folder), simulated=False
+        "node2", ready(dmi, tool or smi()), interconnect.Options(**options), progress=progress(folder), simulated=False
     )
     [entry] = result["observations"]
     contract.validate({**entry["observation"], "raw": []}, "observation")

@@ -360,3 +360,16 @@ def test_much_of_anything_in_bounded_time(piece: str) -> None:
         for parser, _ in PARSERS.values():
             assert parser(piece * (size // len(piece))).value is None
     assert time.monotonic() - began < 20  # a second at most here; a backtracking expression takes minutes
+
+
+def test_columns_of_network_cards_are_left_out() -> None:
+    text = (
+        "           NPU0       NPU1       NIC0       NIC1       CPU Affinity\n"
+        "NPU0       X          HCCS       PIX        SYS        0-23\n"
+        "NPU1       HCCS       X          SYS        PIX        24-47\n"
+        "NIC0       PIX        SYS        X          NA\n"
+        "NIC1       SYS        PIX        NA         X\n\nNIC0: enp1s0\n"
+    )
+    value = npu_smi_fields.parse_topo(text).value
+    assert value["links"] == {"NPU0": {"NPU0": "X", "NPU1": "HCCS"}, "NPU1": {"NPU0": "HCCS", "NPU1": "X"}}
+    assert value["cpu_affinity"] == {"NPU0": "0-23", "NPU1": "24-47"}

@@ -271,10 +271,11 @@ def _table_rates(text: Any, kind: str, device: int) -> Reading:
         if header is not None:
             columns = header
             continue
-        named = kind_of(row)
+        named, told = kind_of(row), _TITLE_DEVICE.search(row)
         if named is not None:
             title_kind, columns = named, None
-            told = _TITLE_DEVICE.search(row)
+        if named is not None or told is not None:
+            # A heading, or the line behind it that names the chip, also where the table has no column for it.
             title_device = int(told.group(1)) if told else title_device
             continue
         cells = _cells(row)

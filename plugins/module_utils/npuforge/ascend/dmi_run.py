@@ -58,6 +58,7 @@ class Dmi:
         self.answers: list[Answer] = []
         self.useless: str | None = None  # why no further call makes sense
         self._options = {"-q": ["-q"], "--fmt": ["--fmt", "json"]}
+        self._json_known = False  # an answer in JSON was understood: this version has it
         self._clock = clock
         self._deadline = clock() + limits.total
         self._hangs = 0
@@ -89,7 +90,10 @@ class Dmi:
             answer: Answer = self.tool.once([*words, *self._extra(json)], min(seconds, left))
             self.answers.append(answer)
             reading = self._understood(answer, parse)
-            if reading.value is not None or not self._drop(answer):
+            if reading.value is not None:
+                self._json_known = self._json_known or (json and bool(self._options["--fmt"]))
+                return self._counted(reading)
+            if not self._drop(answer) and not (json and self._try_text(answer, reading)):
                 return self._counted(reading)
         return self._counted(reading)
 
@@ -121,6 +125,14 @@ class Dmi:
         had = bool(self._options[option])
         self._options[option] = []
         return had
+
+    def _try_text(self, answer: Answer, reading: Reading) -> bool:
+        """Ask once without JSON: an old version may print its usage and not say which option it does not know."""
+        unknown = answer.rc is not None and str(reading.problem).startswith("unknown answer")
+        if self._json_known or not unknown or not self._options["--fmt"]:
+            return False
+        self._options["--fmt"] = []
+        return True
 
     def _counted(self, reading: Reading) -> Reading:
         if reading.value is not None:

@@ -23,22 +23,31 @@ class Stopped(Exception):
 
 
 class Session(NamedTuple):
-    """``dmi``: ready to measure. ``notes``: what may make the figures worse, or could not be prepared."""
+    """``dmi``: ready to measure. ``notes``: what may make the figures worse, or could not be prepared. ``smi``: the
+    runner of npu-smi, whose calls end with the session too."""
 
     dmi: dmi_run.Dmi
     notes: list[dict[str, str]]
+    smi: Any = None
 
 
 @contextlib.contextmanager
 def session(
-    program: str, files: Sequence[str], limits: dmi_run.Limits, lock_seconds: float = 60.0, root: str = "/"
+    program: str,
+    files: Sequence[str],
+    limits: dmi_run.Limits,
+    *,
+    npu_smi: str = "npu-smi",
+    lock_seconds: float = 60.0,
+    root: str = "/",
 ) -> Iterator[Session]:
     """Prepare ``ascend-dmi``, and end all that it started when the block ends. Enter it before any thread is started.
 
     :raises files.Locked: another test runs on this node.
     :raises Stopped: SIGTERM, SIGINT or SIGHUP came.
     """
-    with Guard() as guard, _signals(), Files(root, lock_seconds).lock(LOCK_PATH):
+    tools = [Tool(program), Tool(npu_smi, width=npu_info.WIDTH)]
+    with Guard() as guard, _signals(tools), Files(root, lock_seconds).lock(LOCK_PATH):
         notes = []
         # Only a test that the watcher could not end either (both killed) leaves something; nobody else holds the lock.
         ended = end_marked(f"{VARIABLE}=")
@@ -51,23 +60,29 @@ def session(
             notes.append(note("ascend-dmi", problem))
         elif not used:
             notes.append(note("ascend-dmi", f"none of {', '.join(files)} is there: the program's own environment"))
-        tool = Tool(program)
-        tool.environment.update(variables)
-        tool.environment.update(guard.mark)
+        tools[0].environment.update(variables)
+        for tool in tools:
+            tool.environment.update(guard.mark)
         try:
-            yield Session(dmi_run.Dmi(tool, limits), notes)
+            yield Session(dmi_run.Dmi(tools[0], limits), notes, tools[1])
         finally:
-            tool.stop()
+            for tool in tools:
+                tool.stop()
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    """The first of the signals ends the block with ``Stopped``; later ones wait until the children are gone."""
+def _signals(tools: Sequence[Tool]) -> Iterator[None]:
+    """The first of the signals ends the block with ``Stopped``; later ones wait until the children are gone.
+
+    :param tools: their calls end at once, so that threads which wait for one do not hold up the end.
+    """
     caught: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
         if not caught:
             caught.append(number)
+            for tool in tools:
+                tool.stopping.set()
             raise Stopped(f"stopped by signal {number}")
 
     kept = {number: signal.signal(number, stop) for number in _SIGNALS}

@@ -35,7 +35,6 @@ class Options(NamedTuple):
 
 def run(
     subject: str,
-    smi: Any,
     session: dmi_session.Session,
     options: Options,
     *,
@@ -43,6 +42,7 @@ def run(
     simulated: bool,
 ) -> Document:
     """``{"observations": one of kind npu a chip and one of kind node, "refused": sentences}``."""
+    smi = session.smi
     chips = dmi_session.look(smi, TYPES, options.idle_percent)
     busy = dmi_session.busy_facts(chips, options.allow_busy)
     rates: dict[str, dict[str, Reading]] = {}

@@ -45,9 +45,10 @@ class Pairs(NamedTuple):
 
 
 def run(
-    subject: str, smi: Any, session: dmi_session.Session, options: Options, *, progress: Progress, simulated: bool
+    subject: str, session: dmi_session.Session, options: Options, *, progress: Progress, simulated: bool
 ) -> Document:
     """``{"observations": one of kind node, "refused": sentences}``."""
+    smi = session.smi
     seen = npu_info.read(smi, TYPES)
     rows = npu_info.chips_of(seen)
     chips = dmi_session.look(smi, TYPES, options.idle_percent, _traffic(smi, rows), seen)

@@ -14,8 +14,9 @@ from .npu_smi_table import HEALTH
 from .texts import Reading, lines, sample
 
 _LINE = re.compile(r"^\s{0,16}([A-Za-z][A-Za-z0-9 ()%/_-]{0,60}?)\s{0,48}: ?(.{0,400})$")
-_TOPO_WORDS = ("X", "SYS", "PHB", "PIX", "PXB", "HCCS", "SIO", "HCCS_SW", "NA")
+_TOPO_WORDS = ("X", "SYS", "PHB", "PIX", "PXB", "HCCS", "SIO", "HCCS_SW", "UB", "NA")
 _TOPO_NAME = re.compile(r"^(?:NPU|Phy-ID)\d{1,3}$")
+_TOPO_NIC = re.compile(r"^NIC\d{1,3}$")
 _RANGES = re.compile(r"^\d{1,4}(?:-\d{1,4})?(?:,\d{1,4}(?:-\d{1,4})?)*$|^NA$")
 _MAP_HEAD = re.compile(
     r"^\s{0,8}NPU ID\s{2,40}Chip ID\s{2,40}Chip Logic ID(?:\s{2,40}(Chip Phy-ID))?\s{2,40}Chip Name$"
@@ -263,8 +264,12 @@ def parse_map(text: Any) -> Reading:
 
 
 def parse_topo(text: Any) -> Reading:
-    """``{"names", "links": {name: {name: word}}, "cpu_affinity": {name: "0-23"}}``; refused unless it is symmetric."""
+    """``{"names", "links": {name: {name: word}}, "cpu_affinity": {name: "0-23"}}``; refused unless it is symmetric.
+
+    Newer versions have columns and rows for network cards behind the NPUs' (program's source); they are left out.
+    """
     names: list[str] = []
+    cards = 0
     links: dict[str, dict[str, str]] = {}
     affinity: dict[str, str | None] = {}
     for row in lines(text):
@@ -276,8 +281,9 @@ def parse_topo(text: Any) -> Reading:
             if names:
                 return Reading(None, "two answers in one")
             names = [each for each in words if _TOPO_NAME.match(each)]
+            cards = sum(1 for each in words if _TOPO_NIC.match(each))
         elif names:
-            cells, rest = words[1 : 1 + len(names)], words[1 + len(names) :]
+            cells, rest = words[1 : 1 + len(names)], words[1 + len(names) + cards :]
             wrong = words[0] in links or words[0] not in names or len(cells) != len(names)
             if wrong or any(each not in _TOPO_WORDS for each in cells) or len(rest) > 1:
                 return Reading(None, f"unknown row: {sample(row + chr(10))}")
