@@ -109,8 +109,8 @@ def test_a_killed_test_leaves_no_process(
 
 
 def test_what_a_killed_test_and_its_watcher_left_is_ended_by_the_next(tmp_path: Path) -> None:
-    left = subprocess.Popen(["sleep", "60"], env={**os.environ, dmi_guard.VARIABLE: "of-an-earlier-run"})
-    bystander = subprocess.Popen(["sleep", "60"])
+    left = subprocess.Popen(["sleep", "60"], env={**os.environ, dmi_guard.VARIABLE: f"{tmp_path}:earlier"})
+    bystander = subprocess.Popen(["sleep", "60"], env={**os.environ, dmi_guard.VARIABLE: "/elsewhere:now"})
     try:
         with dmi_session.session("ascend-dmi", [], dmi_run.Limits(), root=str(tmp_path)) as ready:
             assert left.wait(5) == -signal.SIGKILL

@@ -20,7 +20,7 @@ _PAUSE = 0.05
 
 
 def marked(mark: str, proc: str = "/proc") -> list[int]:
-    """Processes with the mark in their environment; ``mark`` may be its beginning (``NPUFORGE_DMI=``: of any run)."""
+    """Processes with the mark in their environment; ``mark`` may be its beginning: of any run of a scope."""
     wanted = mark.encode()
     found = []
     for name in os.listdir(proc):
@@ -50,8 +50,10 @@ def end_marked(mark: str) -> int:
 class Guard:
     """``with Guard() as guard:`` before any thread is started; ``guard.mark`` goes into the children's environment."""
 
-    def __init__(self) -> None:
-        self.value = uuid.uuid4().hex
+    def __init__(self, scope: str = "/") -> None:
+        """``scope``: what the lock is for; runs of another scope are not of the same node."""
+        self.scope = f"{VARIABLE}={scope}:"
+        self.value = f"{scope}:{uuid.uuid4().hex}"
         self._pipe: int | None = None
         self._watcher: int | None = None
 

@@ -11,7 +11,7 @@ from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 from ..common import Document, note
 from ..fabric.tool import Tool
 from . import chips_idle, dmi_run, npu_info
-from .dmi_guard import VARIABLE, Guard, end_marked
+from .dmi_guard import Guard, end_marked
 from .files import Files
 
 LOCK_PATH = "/run/npuforge-dmi.lock"
@@ -47,10 +47,10 @@ def session(
     :raises Stopped: SIGTERM, SIGINT or SIGHUP came.
     """
     tools = [Tool(program), Tool(npu_smi, width=npu_info.WIDTH)]
-    with Guard() as guard, _signals(tools), Files(root, lock_seconds).lock(LOCK_PATH):
+    with Guard(root) as guard, _signals(tools), Files(root, lock_seconds).lock(LOCK_PATH):
         notes = []
         # Only a test that the watcher could not end either (both killed) leaves something; nobody else holds the lock.
-        ended = end_marked(f"{VARIABLE}=")
+        ended = end_marked(guard.scope)
         if ended:
             notes.append(note("ascend-dmi", f"{ended} processes of an earlier test were ended"))
         for name in dmi_run.exporters():
