@@ -47,6 +47,7 @@ def parse(text: str) -> Menu:
     """The menu of a grub.cfg. Garbage gives no entries."""
     entries: list[Entry] = []
     counts = [0]
+    inside: tuple[int, ...] = ()
     kinds: list[str] = []
     current: Entry | None = None
     for raw in text.split("\n"):
@@ -57,20 +58,20 @@ def parse(text: str) -> Menu:
                 entries.append(current)
                 current = None
             elif kind == "submenu":
-                counts = counts[:-1] or [0]
+                counts, inside = counts[:-1] or [0], inside[:-1]
             continue
         match = _ENTRY.match(line)
         if match is not None and line.rstrip().endswith("{") and current is None and len(counts) < _DEPTH:
             title = next((each for each in match.groups()[1:4] if each is not None), "").replace("'\\''", "'")
             named = _ID.search(match.group(5))
             ident = next((each for each in named.groups() if each is not None), "") if named else ""
-            place = tuple(counts)
+            place = (*inside, counts[-1])
             counts[-1] += 1
             kinds.append(match.group(1))
             if match.group(1) == "menuentry":
                 current = Entry(title, ident, place, None)
             else:
-                counts = [*counts, 0]
+                counts, inside = [*counts, 0], place
                 entries.append(Entry(title, ident, place, None))
             continue
         if line.rstrip().endswith("{"):

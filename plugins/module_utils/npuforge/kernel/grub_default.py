@@ -91,12 +91,23 @@ def mentions(text: str, names: Sequence[str]) -> list[str]:
 
 def edit(text: str, words: Sequence[Word]) -> tuple[str, str | None]:
     """(the script with our words, why it cannot be edited). What already says so is not touched."""
+    edited, problem = _edit(text, words)
+    if problem is None and edited != text and _edit(edited, words) != (edited, None):
+        # Read again, our own words are not found: a quote that somebody left open swallows them.
+        return text, f"{PATH} cannot be edited safely: a quote is open in it"
+    return (text, problem) if problem is not None else (edited, None)
+
+
+def _edit(text: str, words: Sequence[Word]) -> tuple[str, str | None]:
     found = [each for each in assignments(text) if each.name == LINE]
     if not found:
         line = cmdline.edit("", words)
         if not line:
             return text, None
-        return text + ("" if not text or text.endswith("\n") else "\n") + f'{LINE}="{line}"\n', None
+        end = "" if not text or text.endswith("\n") else "\n"
+        if re.search(r"\\\n?$", text):
+            end += "\n"  # a backslash at the end would take our line for its own
+        return f'{text}{end}{LINE}="{line}"\n', None
     alive = found[_first_alive(found) :]
     made, place = [], 0
     for each in alive:
