@@ -229,6 +229,7 @@ class World:
         self.broken_files: set[str] = set()
         for folder in ("world/files", "etc", "usr/local/Ascend", "run", "var/lib", f"lib/modules/{KERNEL}/build"):
             (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / f"lib/modules/{KERNEL}/build/Makefile").write_text("")
         for version in DRIVERS:
             (root / "world/files" / f"driver-{version}").write_text(driver_file(version))
         for version in FIRMWARES:

@@ -307,6 +307,7 @@ def test_a_driver_built_for_another_kernel_is_built_again(world: World) -> None:
     world.run()
     world.kernel = "6.6.0-2.aarch64"
     (world.root / "usr/src/kernels/6.6.0-2.aarch64").mkdir(parents=True)
+    (world.root / "usr/src/kernels/6.6.0-2.aarch64/Makefile").write_text("")
     (world.root / "world/loaded").unlink()
     made = world.run()
     assert f"its modules were built for kernel {KERNEL}, 6.6.0-2.aarch64 runs" in made.steps[0]

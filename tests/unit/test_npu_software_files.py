@@ -277,8 +277,9 @@ def test_errors_are_explained_in_two_languages(text: str, code: str) -> None:
     assert "\x1b" not in found.text and "\\033" not in found.text
 
 
-def test_an_unknown_error_keeps_the_last_line_and_success_is_none() -> None:
-    found = errors.explain(DRIVER_LOG + "[Driver] [x] [ERROR]Something nobody has seen\n", 1)
+def test_an_unknown_error_keeps_its_first_line_and_success_is_none() -> None:
+    later = "[Driver] [x] [ERROR]Failed to install\n"
+    found = errors.explain(DRIVER_LOG + "[Driver] [x] [ERROR]Something nobody has seen\n" + later, 1)
     assert found is not None and found.text == "Something nobody has seen"
     assert errors.explain(DRIVER_LOG + NOW, 0) is None
     assert errors.explain(DRIVER_LOG + LATER, 2) is None

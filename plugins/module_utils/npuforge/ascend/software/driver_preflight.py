@@ -114,10 +114,13 @@ def _tools(host: Host, rules: Rules) -> list[str]:
 
 
 def _headers(host: Host) -> list[str]:
-    """Headers must be those of the kernel that runs; others build modules that it refuses to load."""
+    """Headers must be those of the kernel that runs; others build modules that it refuses to load.
+
+    A folder without its Makefile is what a removed package leaves.
+    """
     kernel = host.kernel()
     folders = (f"/lib/modules/{kernel}/build", f"/usr/src/kernels/{kernel}", f"/usr/src/linux-headers-{kernel}")
-    if any(host.is_folder(folder) for folder in folders):
+    if any(host.exists(f"{folder}/Makefile") for folder in folders):
         return []
     if host.exists("/etc/dpkg/dpkg.cfg") and not host.exists("/etc/yum.repos.d"):
         return [f"headers of kernel {kernel} are missing (install linux-headers-{kernel})"]

@@ -219,7 +219,10 @@ def own(code: str, text: str) -> Error:
 
 
 def explain(output: str, rc: int | None) -> Error | None:
-    """What an installer's output says went wrong; the last code told counts. None: nothing, and it exited with 0."""
+    """What an installer's output says went wrong; the last code told counts, else the first error.
+
+    None: nothing, and it exited with 0, or with 2, which only asks for a restart.
+    """
     words = plain(output[-(1 << 20) :])
     for code, pattern, meaning in TEXTS:
         for row in words.splitlines():
@@ -233,8 +236,9 @@ def explain(output: str, rc: int | None) -> Error | None:
         return Error(code, text[:300], *(told or OWN["unknown"]))
     if rc in (0, 2):
         return None
-    last = [match.group(1).strip() for match in _ERROR.finditer(words)]
-    text = last[-1] if last else _last_line(words)
+    # The first error says what happened; what follows it only says that the whole failed.
+    first = next((match.group(1).strip() for match in _ERROR.finditer(words)), None)
+    text = first or _last_line(words)
     return Error("unknown", text or f"exit code {rc}, and nothing was said", *OWN["unknown"])
 
 
