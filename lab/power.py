@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ ACTIONS = ("on", "force_off", "graceful_off", "cycle", "reset", "graceful_restar
 POST_SECONDS = 4.0
 GRACE_SECONDS = 30  # how long a graceful stop waits before the plug is pulled
 PODMAN_TIMEOUT = GRACE_SECONDS + 60
+REBOOTED = 128 + signal.SIGHUP
 
 
 class PowerError(Exception):
@@ -43,6 +45,10 @@ class Backend(Protocol):
         """Whether the machine runs; None: this backend has no opinion, the world is right."""
         ...
 
+    def rebooting(self, node: str) -> bool:
+        """Whether a machine that does not run ended in order to start again."""
+        ...
+
 
 class WorldBackend:
     """Nothing to switch: the world alone says what is on."""
@@ -59,6 +65,9 @@ class WorldBackend:
     def running(self, node: str) -> bool | None:
         return None
 
+    def rebooting(self, node: str) -> bool:
+        return False
+
 
 class PodmanBackend:
     """Containers named ``npuforge-<site>-<node>``, driven through the podman command."""
@@ -67,6 +76,7 @@ class PodmanBackend:
         self.site = site
         self.command = list(command)
         self._processes: dict[str, tuple[int, str]] = {}  # node -> pid and start time of the container's init
+        self._endings: dict[str, int] = {}  # node -> exit code of a container that does not run
 
     def container(self, node: str) -> str:
         return f"npuforge-{self.site}-{node}"
@@ -90,6 +100,13 @@ class PodmanBackend:
             return True
         return self._inspect(node)
 
+    def rebooting(self, node: str) -> bool:
+        """reboot(2) in a container ends its init: by SIGHUP to restart, by SIGINT to power off or halt (man 2 reboot).
+
+        ``podman kill`` ends it by SIGKILL. podman shows 128 and the signal's number.
+        """
+        return self._inspect(node) is False and self._endings.get(node) == REBOOTED
+
     def _inspect(self, node: str) -> bool | None:
         self._processes.pop(node, None)
         try:
@@ -98,6 +115,7 @@ class PodmanBackend:
             return None  # no such container: the twin is being built or taken down, so nothing can be said
         state = json.loads(text)
         running, pid = bool(state.get("Running")), int(state.get("Pid") or 0)
+        self._endings[node] = 0 if running else int(state.get("ExitCode") or 0)
         started = _start_time(pid)
         if running and started:
             self._processes[node] = (pid, started)
@@ -156,9 +174,10 @@ def settle(world: World, node_name: str) -> None:
 
 
 def reconcile(world: World, node_name: str, backend: Backend) -> None:
-    """Bring the world in step with a machine that changed its power by itself (a shutdown from inside).
+    """Bring the world in step with a machine that changed its power by itself (a shutdown or a reboot from inside).
 
-    Does nothing while somebody holds the power button of that node, or when the backend cannot tell.
+    A machine that rebooted is started again, as its firmware does, and begins with the self-test. Does nothing while
+    somebody holds the power button of that node, or when the backend cannot tell.
     """
     with _button(world, node_name, wait=False) as held:
         running = backend.running(node_name) if held else None
@@ -166,7 +185,11 @@ def reconcile(world: World, node_name: str, backend: Backend) -> None:
             return
         is_on = world.read(node_name)["power"] == "on"
         if is_on and not running:
-            _set_off(world, node_name)
+            if backend.rebooting(node_name):
+                backend.start(node_name)
+                _set_on(world, node_name)
+            else:
+                _set_off(world, node_name)
         elif running and not is_on:
             _set_on(world, node_name)
 
