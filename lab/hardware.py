@@ -13,7 +13,7 @@ from typing import Any
 Document = dict[str, Any]
 
 # Raised whenever a key is added that the simulators rely on: a world of another shape is made anew by "up".
-SHAPE = 8
+SHAPE = 10
 NAMESPACE = uuid.UUID("6f0cf3a4-6d0e-5a0e-9f0e-0d5c0f6d4c11")
 
 
@@ -115,6 +115,18 @@ def build_node(plan: Plan, number: int) -> Document:
             }
             for i in range(1, 5)
         ],
+        # Two dies to a socket, each a NUMA node; the NPUs near to them are those of a public capture of a 910B host.
+        "numa": [
+            {
+                "node": i,
+                "socket": i // 2,
+                "cpus": f"{32 * i}-{32 * i + 31}",
+                "npus": {0: ["NPU2", "NPU4"], 2: ["NPU6", "NPU8"], 4: ["NPU5", "NPU7"], 6: ["NPU1", "NPU3"]}.get(i, []),
+            }
+            for i in range(8)
+        ],
+        "ntp": {"answers": True, "stratum": 2},  # what the site's time server is to this node; stratum 16: without time
+        "kernel_boot": "ok",  # "hangs": power and a self-test, but no system comes up
         "npus": [
             {
                 "slot": f"NPU{i}",
