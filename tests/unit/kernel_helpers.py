@@ -318,17 +318,20 @@ class Kernel(Host):
             return Answer(0, "", 0.0)
         if argv[0] in ("swapoff", "swapon"):
             lines = self.machine.get("/proc/swaps").splitlines(True)
-            lines = [line for line in lines if not line.startswith(f"{argv[1]} ")]
+            name = argv[1].replace(" ", "\\040")
+            lines = [line for line in lines if not line.startswith(f"{name} ")]
             if argv[0] == "swapon":
-                lines.append(f"{argv[1]} partition 8388604 0 -2\n")
+                lines.append(f"{name} partition 8388604 0 -2\n")
             self.machine.put("/proc/swaps", "".join(lines))
             return Answer(0, "", 0.0)
         return self._configure(argv, seconds)
 
     def _configure(self, argv: Sequence[str], seconds: float) -> Answer:
         """grub-mkconfig; from the same sources it makes the same, so each is made by the shell once."""
-        sources = {name: text for name, text in self.machine.tree().items() if name.startswith(("/etc/default/", "/etc/grub.d/"))}
-        key = (self.machine.config, *argv, *sorted(sources.items()))
+        places = [self.machine.root / "etc/default", self.machine.root / "etc/grub.d"]
+        paths = [path for place in places for path in sorted(place.rglob("*")) if path.is_file()]
+        sources = [(path.name, path.stat().st_mode, path.read_text(errors="replace")) for path in paths]
+        key = (self.machine.config, *argv, *sources)
         if key not in CONFIGURED:
             answer = super().run(argv, seconds)
             if answer.rc != 0:

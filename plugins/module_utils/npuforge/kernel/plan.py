@@ -68,7 +68,8 @@ def look(host: Host, wanted: Mapping[str, Any]) -> Plan:
     parts = [subject(context) for subject in _SUBJECTS]
     parts.append(Part(tuple(_word(context, word) for word in words if word.group in ("iommu", "kernel_arguments"))))
     parts += [
-        Part((setting("iommu.mode", "iommu", str(wanted.get("iommu")), None, None, unseen=problem),)) for problem in problems
+        Part((setting("iommu.mode", "iommu", str(wanted.get("iommu")), None, None, unseen=problem),))
+        for problem in problems
     ]
     parts.append(boot_loader.part(context, loader, words))
     return Plan(
