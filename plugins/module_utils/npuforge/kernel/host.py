@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from typing import Iterator, NamedTuple, Sequence
 
 MAX_BYTES = 4 << 20
+_PIECE_BYTES = 1 << 16
 LOCK_PATH = "/run/npuforge/kernel_tuning.lock"
 KEPT_BACKUPS = 3
 PROGRAM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -84,8 +85,15 @@ class Host:
     def read(self, path: str) -> str | None:
         """The text, byte for byte; None: there is no such file, or it cannot be read."""
         try:
-            with open(self.locate(path), "rb") as stream:
-                return stream.read(MAX_BYTES).decode("utf-8", "surrogateescape")
+            with open(self.locate(path), "rb", buffering=0) as stream:
+                data = b""
+                while len(data) < MAX_BYTES:
+                    # In pieces: the kernel answers ENOMEM to whoever reads a sysctl with room for 4 MiB or more.
+                    piece = stream.read(min(_PIECE_BYTES, MAX_BYTES - len(data)))
+                    if not piece:
+                        break
+                    data += piece
+                return data.decode("utf-8", "surrogateescape")
         except OSError:
             return None
 
