@@ -163,14 +163,13 @@ def main():
         timeout_seconds=params["timeout_seconds"],
     )
     bench = cann_run.Bench(Host(params["root"]), fetch)
+    simulated = os.path.exists("/run/npuforge-twin")
     try:
-        made = cann_facts.result(request, cann_run.run(request, bench), os.path.exists("/run/npuforge-twin"))
-    except Locked as error:
-        module.fail_json(msg=str(error))
-    except installer.Cancelled as error:
-        module.fail_json(msg=f"{error}, and the installer with it; run again, the next run repairs what is left")
-    except OSError as error:
-        module.fail_json(msg=f"cannot go on: {error}; run again, the next run finds what is left to do")
+        work = cann_run.run(request, bench)
+    except (Locked, installer.Cancelled, OSError) as error:
+        # What is there is told all the same: a run that could not begin must not hide what it would have seen.
+        work = cann_run.look(request, bench, f"broken off: {error}; run again, the next run finds what is left to do")
+    made = cann_facts.result(request, work, simulated)
     result = {
         "changed": made.changed,
         "message": made.message,

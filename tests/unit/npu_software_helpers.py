@@ -11,8 +11,7 @@ from typing import Any
 
 from npuforge.ascend.software import driver_run
 from npuforge.ascend.software.driver_facts import Result, result
-from npuforge.ascend.software.driver_preflight import Rules
-from npuforge.ascend.software.host import Host, Person, Process
+from npuforge.ascend.software.host import Host, Process
 from npuforge.bundle.manifest import BundleError
 from npuforge.fabric.tool import Answer
 
@@ -368,6 +367,3 @@ def snapshot(root: Path) -> dict[str, str]:
             name = str(path.relative_to(root))
             found[name] = str(path.readlink()) if path.is_symlink() else path.read_text(errors="replace")
     return found
-
-
-__all__ = ["NEW", "OLD", "FakeHost", "FakeSmi", "Killed", "Person", "Rules", "World", "facts", "snapshot", "software"]

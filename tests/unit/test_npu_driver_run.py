@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from npu_software_helpers import DRIVERS, FIRMWARES, KERNEL, NEW, OLD, Killed, World, facts, snapshot, software
 from npuforge.ascend.files import Files, Locked
 from npuforge.ascend.software import driver_plan, driver_run, installer
+from npuforge.ascend.software.driver_facts import result
 from npuforge.ascend.software.driver_preflight import Rules
-from npuforge.ascend.software.host import Host, Process
+from npuforge.ascend.software.host import LOCK, Host, Process
 
 WORLD_ONLY = ("world/", "run/npuforge")
 
@@ -355,7 +356,7 @@ def test_an_installer_of_a_run_that_was_killed_is_waited_for(world: World) -> No
 
 def test_two_runs_on_one_node(world: World) -> None:
     world.host.files.lock_seconds = 0.1
-    with Files(str(world.root)).lock(driver_run.LOCK), pytest.raises(Locked):
+    with Files(str(world.root)).lock(LOCK), pytest.raises(Locked, match="installs software"):
         world.run()
 
 
@@ -471,3 +472,28 @@ def test_check_mode_equals_reality_and_a_second_run_is_empty(
             name: text for name, text in before.items() if not name.startswith("run/")
         }
         assert re.search("root is needed|in use|programs are missing", done.message)
+
+
+def test_putting_the_firmware_back_does_not_hide_that_the_driver_is_half_done(world: World) -> None:
+    world.have(*OLD, kept=True)
+    next((world.root / "var/lib/npuforge/packages").glob("*driver*")).unlink()
+    world.how("driver", "dies4")
+    made = world.run()
+    assert software(made)["restored"] == ["firmware 7.5.0.1.129"]
+    settle(world)
+    again = world.run()
+    assert "reinstall driver 25.0.rc1.1" in again.steps[0]
+    assert whole(world)
+
+
+def test_an_installer_that_never_ends_lets_nobody_else_begin(world: World) -> None:
+    world.host.write_json(
+        installer.RUNNING, {"pid": os.getpid(), "started": Host("/").started(os.getpid()), "package": "x"}
+    )
+    with pytest.raises(Locked, match="that an earlier run left"):
+        world.run(timeout_seconds=3.0)
+    assert world.calls("driver") == []
+    bench = driver_run.Bench(world.host, world.tool, world.fetch, lambda _: None)
+    told = result(world.request(), driver_run.look(world.request(), bench, "broken off: x"), True)
+    assert (told.failed, told.changed, told.steps) == (True, False, [])
+    assert software(told)["driver"]["differs"] == ["driver none is installed, 25.0.rc1.1 is wanted"]

@@ -29,8 +29,6 @@ from .errors import Error
 from .host import Host
 from .installer import Outcome
 
-LOCK = "/run/npuforge-software.lock"  # one installer at a time, whatever it installs
-
 
 class Request(NamedTuple):
     """``wanted``: versions of toolkit, kernels, nnal (one or a list); ``active``: None means the newest wanted."""
@@ -74,9 +72,14 @@ def run(request: Request, bench: Bench) -> Work:
     """Do it. :raises files.Locked: another run works on this node. :raises installer.Cancelled: told to stop."""
     if request.check:
         return _Run(request, bench).do()
-    with bench.host.files.lock(LOCK):
-        installer.wait_for(bench.host, request.timeout_seconds, bench.sleep)
+    with bench.host.lock():
+        installer.settle(bench.host, request.timeout_seconds, bench.sleep)
         return _Run(request, bench).do()
+
+
+def look(request: Request, bench: Bench, failed: str) -> Work:
+    """What is there, when a run could not begin or was broken off for the reason ``failed``."""
+    return _Run(request._replace(check=True), bench).do()._replace(failed=failed, refused=[])
 
 
 class _Run:
@@ -219,7 +222,7 @@ class _Run:
         elif found and (outcome.rc == 0 or log["success"]):
             self.host.write_json(STATE, {"running": None})
             return None, None
-        elif outcome.rc == 127 and error is not None and error.code == "unknown":
+        elif not outcome.started:
             error = errors.own("not_run", outcome.output.strip())
         elif error is None:
             claims = "says success" if log["success"] else f"ended with exit code {outcome.rc}"

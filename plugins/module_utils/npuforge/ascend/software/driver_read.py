@@ -151,8 +151,9 @@ def broken(seen: Seen, component: str) -> str | None:
     """Why a component counts as not installed to its end; None: it is whole, or not there at all."""
     package = seen.packages[component]
     running = seen.state.get("running")
-    if isinstance(running, dict) and running.get("component") == component and not _ended(seen, running):
-        return f"an installation of {component} {running.get('version')} was interrupted"
+    begun = running.get(component) if isinstance(running, dict) else None
+    if begun is not None and not _ended(seen, component, begun):
+        return f"an installation of {component} {begun} was interrupted"
     there = package.problem is not None and package != version_files.ABSENT
     if there:
         return f"its version file is broken ({package.problem})"
@@ -168,13 +169,13 @@ def broken(seen: Seen, component: str) -> str | None:
     return None
 
 
-def _ended(seen: Seen, running: Mapping[str, Any]) -> bool:
+def _ended(seen: Seen, component: str, version: Any) -> bool:
     """Whether the installer of a run of ours that was killed came to its end alone: it writes ``complete`` last.
 
     The old ``complete`` is taken out before an installer starts. The firmware's leaves no such word.
     """
-    same = versions.same(seen.packages["driver"].version, running.get("version"))
-    return running.get("component") == "driver" and same and seen.info.status == version_files.COMPLETE
+    same = versions.same(seen.packages["driver"].version, str(version))
+    return component == "driver" and same and seen.info.status == version_files.COMPLETE
 
 
 def install_status(seen: Seen) -> str | None:

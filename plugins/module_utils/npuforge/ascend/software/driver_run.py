@@ -10,7 +10,6 @@ import time
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from ...bundle.manifest import BundleError
-from ...common import Document
 from . import driver_plan, driver_preflight, driver_read, errors, install_log, installer, version_files, versions
 from .driver_plan import FULL, Plan, Step, User
 from .driver_read import STATE, Seen
@@ -18,7 +17,6 @@ from .errors import Error
 from .host import Host
 from .installer import Outcome
 
-LOCK = "/run/npuforge-software.lock"
 LOOKS, PAUSE_SECONDS = 10, 3.0  # chips take up to half a minute until the new driver shows them
 Fetch = Callable[..., Any]
 
@@ -66,9 +64,14 @@ def run(request: Request, bench: Bench) -> Work:
     """Do it. :raises files.Locked: another run works on this node. :raises installer.Cancelled: told to stop."""
     if request.check:
         return _Run(request, bench).do()
-    with bench.host.files.lock(LOCK):
-        installer.wait_for(bench.host, request.timeout_seconds, bench.sleep)
+    with bench.host.lock():
+        installer.settle(bench.host, request.timeout_seconds, bench.sleep)
         return _Run(request, bench).do()
+
+
+def look(request: Request, bench: Bench, failed: str) -> Work:
+    """What is there, when a run could not begin or was broken off for the reason ``failed``."""
+    return _Run(request._replace(check=True), bench).do()._replace(failed=failed, refused=[])
 
 
 class _Run:
@@ -145,7 +148,7 @@ class _Run:
 
     def install(self, number: int, step: Step, path: str, seen: Seen, user: User) -> tuple[str | None, Error | None]:
         """Run one package and look at what it left. :returns: (problem, its error), both None: it is there."""
-        self.note(running={"component": step.kind, "version": step.version})
+        self.note(step.kind, running=step.version)
         self.forget_status(step)
         argv = [path, *driver_plan.flags(step, seen, user)]
 
@@ -156,10 +159,10 @@ class _Run:
         self.outcomes.append((step, outcome))
         problem, error = self.verify(step, outcome)
         if problem is None:
-            self.note(running=None, installed=step)
+            self.note(step.kind, installed=step)
             return None, None
         if self.as_before(step.kind, seen):
-            self.note(running=None)
+            self.note(step.kind)
         return problem, error
 
     def forget_status(self, step: Step) -> None:
@@ -177,8 +180,8 @@ class _Run:
         error = errors.explain(outcome.text, outcome.rc)
         if outcome.rc is None:
             error = errors.own("timeout", f"it did not end within {self.request.timeout_seconds:.0f} s")
-        elif outcome.rc == 127 and not outcome.log:
-            error = errors.own("not_run", outcome.output.strip()) if error is None or error.code == "unknown" else error
+        elif not outcome.started:
+            error = errors.own("not_run", outcome.output.strip())
         there = versions.same(package.version, step.version)
         # The driver's installer writes "complete" last; others only say that they are done, or end well.
         ended = outcome.rc in (0, 2) or log["success"]
@@ -264,10 +267,14 @@ class _Run:
                     return self.host.locate(path)
         return None
 
-    def note(self, running: Document | None, installed: Step | None = None) -> None:
-        """Our own memory: what is being installed, what was, for which kernel, and where its package is."""
+    def note(self, component: str, running: str | None = None, installed: Step | None = None) -> None:
+        """Our own memory: what is being installed, what was, for which kernel, and where its package is.
+
+        One entry for each component: putting one back must not hide that another is half done.
+        """
         state = self.host.read_json(STATE)
-        state["running"] = running
+        known = state.get("running")
+        state["running"] = {**(known if isinstance(known, dict) else {}), component: running}
         if installed is not None:
             state[installed.kind] = {
                 "version": installed.version,

@@ -14,12 +14,13 @@ import os
 import platform
 import re
 import shutil
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from ...fabric.tool import Answer, Tool
-from ..files import Files
+from ..files import Files, Locked
 
 READ_LIMIT = 1 << 20
+LOCK = "/run/npuforge-software.lock"  # one installer at a time, whatever it installs
 _PCI_IDS = ("0xd100", "0xd500", "0xd801", "0xd802", "0xd803", "0xd804")
 _LSPCI = re.compile(r"^\S{4,20} [0-9a-f]{4}: 19e5:([0-9a-f]{4})\b", re.MULTILINE)
 
@@ -92,9 +93,6 @@ class Host:
     def exists(self, path: str) -> bool:
         return os.path.exists(self.locate(path))
 
-    def is_folder(self, path: str) -> bool:
-        return os.path.isdir(self.locate(path))
-
     def is_link(self, path: str) -> bool:
         return os.path.islink(self.locate(path))
 
@@ -145,6 +143,16 @@ class Host:
             return int(shutil.disk_usage(place).free >> 20)
         except OSError:
             return None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only one that installs software here. :raises Locked: another run does."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.files.lock(LOCK))
+            except Locked:
+                raise Locked(f"another run installs software on this node (lock {LOCK})") from None
+            yield
 
     # machine
     def uid(self) -> int:

@@ -16,6 +16,7 @@ import threading
 import time
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
 
+from ..files import Locked
 from . import install_log
 from .host import Host
 
@@ -32,7 +33,7 @@ class Cancelled(Exception):
 
 
 class Outcome(NamedTuple):
-    """``rc`` None: stopped at its time limit; 127: it could not be started. ``log``: what it added to its own log."""
+    """``rc`` None: stopped at its time limit. ``log``: what it added to its own log. ``started``: it ran at all."""
 
     argv: list[str]
     rc: int | None
@@ -40,6 +41,7 @@ class Outcome(NamedTuple):
     log: str
     operation: str
     seconds: float
+    started: bool = True
 
     @property
     def text(self) -> str:
@@ -118,7 +120,7 @@ def run(
             start_new_session=True,
         )
     except OSError as error:
-        return Outcome(list(argv), 127, f"{argv[0]}: {error.strerror or error}\n", "", "", 0.0)
+        return Outcome(list(argv), 127, f"{argv[0]}: {error.strerror or error}\n", "", "", 0.0, started=False)
     output = bytearray()
     rc: int | None = None
     try:
@@ -262,6 +264,14 @@ def wait_for(host: Host, seconds: float, sleep: Callable[[float], None] = time.s
         sleep(1.0)
         waited += 1.0
     return True
+
+
+def settle(host: Host, seconds: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Let an installer of an earlier run end. :raises Locked: it still works when the time is used up."""
+    if not wait_for(host, seconds, sleep):
+        note = left_over(host) or {}
+        words = f"the installer of {note.get('package')} that an earlier run left (pid {note.get('pid')}) still works"
+        raise Locked(f"{words} after {seconds:.0f} s")
 
 
 def others(host: Host) -> list[str]:

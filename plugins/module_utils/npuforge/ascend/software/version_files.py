@@ -8,7 +8,7 @@ was cut off while it was written has no end of line, and its last line does not 
 from __future__ import annotations
 
 import re
-from typing import Mapping, NamedTuple
+from typing import NamedTuple
 
 from ..texts import lines, sample
 from . import versions
@@ -139,8 +139,3 @@ def release(inner: str | None) -> str | None:
     """``V100R001C22SPC001B231`` -> ``C22``."""
     match = _INNER.match(inner or "")
     return None if match is None else match.group(1)
-
-
-def summary(found: Mapping[str, Package]) -> str:
-    """``driver 25.5.1, firmware none`` for a message."""
-    return ", ".join(f"{name} {one.version or 'none'}" for name, one in found.items())
