@@ -375,7 +375,7 @@ def test_irqbalance_keeps_its_interrupts_until_the_cpus_are_isolated(tmp_path: P
     )
     assert tune(kernel, wanted).steps == []
     kernel.reboot()
-    assert tune(kernel, wanted).steps == ["move 3 interrupts to CPUs 0,4: 5, 40, 41"]
+    assert tune(kernel, wanted).steps == ["move 3 interrupts to CPUs 0,4: 5,40-41"]
 
 
 def test_too_few_huge_pages_are_a_reason_to_restart_and_no_failure(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ class Bench:
                 backs.append(_kernel_back(self.host, path, chosen(old) or old))
         if refusals:
             isolation.remember(self.host, [path for path in refusals if path.startswith("/proc/irq/")])
-            raise StepError(f"the kernel refused {len(refusals)} of {len(step.paths)}: {', '.join(refusals)}")
+            raise StepError(f"the kernel refused {len(refusals)} of {len(step.paths)}, as {refusals[0]}")
 
     def _run(self, step: Step, backs: list[Callable[[], None]]) -> None:
         host = self.host

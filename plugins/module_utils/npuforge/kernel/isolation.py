@@ -173,12 +173,11 @@ def _interrupts(context: Context, division: Division, found: Part) -> Part:
         why = "irqbalance keeps off isolated CPUs only once they are isolated"
         notes.append({"where": "os.isolation.irqs", "problem": why})
     elif away:
-        numbers = ", ".join(path.split("/")[3] for path in away)
-        words_ = f"move {len(away)} interrupts to CPUs {keep}: {numbers}"
+        words_ = f"move {len(away)} interrupts to CPUs {keep}: {_numbers(away)}"
         steps.append(Step("interrupts", words_, "kernel", value=keep, paths=tuple(away), soft=True))
     if stay:
-        told = ", ".join(path.split("/")[3] for path in stay)
-        notes.append({"where": "os.isolation.irqs", "problem": f"the kernel does not let these be moved: {told}"})
+        problem = f"the kernel does not let these be moved: {_numbers(stay)}"
+        notes.append({"where": "os.isolation.irqs", "problem": problem})
     count = len(away)
     settings.append(
         setting(
@@ -192,6 +191,11 @@ def _interrupts(context: Context, division: Division, found: Part) -> Part:
         )
     )
     return Part(tuple(settings), tuple(steps), tuple(notes))
+
+
+def _numbers(paths: list[str]) -> str:
+    """``40-71,90``: a machine has hundreds."""
+    return topology.format_list(int(path.split("/")[3]) for path in paths)
 
 
 def _astray(context: Context, isolated: set[int]) -> tuple[list[str], list[str]]:
