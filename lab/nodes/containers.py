@@ -12,6 +12,7 @@ from typing import Any
 
 from lab import credentials
 from lab.nodes import delivered, image, persona, repo
+from lab.nodes.kernel import install as kernel
 from lab.nodes.podman import Podman, need_root, runtime, ulimits
 from lab.npu import software
 from lab.npu.sockets import folder as npu_folder
@@ -20,6 +21,9 @@ from lab.supervise import Supervisor
 
 SITE_LABEL = "npuforge.site"
 STATE_LABEL = "npuforge.state"
+# A privileged container could set this machine's clock (systemd does, when it takes over a time zone), and podman
+# ignores --cap-drop for one: the first process gives the right away for good.
+CLOCKLESS = ("/usr/bin/setpriv", "--bounding-set=-sys_time", "--inh-caps=-sys_time")
 RECIPE_LABEL = "npuforge.recipe"  # what the container was made from; another value means: make it anew
 
 Document = dict[str, Any]
@@ -143,7 +147,13 @@ class Nodes:
     def recipe(self) -> str:
         """A fingerprint of all that goes into a container, secrets included (as a digest)."""
         secret = self.state.secrets.read_bytes() + (self.state.ssh / "id_ed25519.pub").read_bytes()
-        parts = [self.image(), repo.recipe(), runtime(cache_directory()), self.settings.subnet]
+        parts = [
+            self.image(),
+            repo.recipe(),
+            runtime(cache_directory()),
+            self.settings.subnet,
+            kernel.GUARD.read_text(),
+        ]
         keys = sorted(path.read_bytes() for path in self.state.ssh.glob("*_host_ed25519.pub"))
         keys.append((repo.path() / repo.KEY_FILE).read_bytes())  # a repository that was built anew has a new key
         digest = hashlib.sha256(json.dumps(parts).encode() + secret + b"".join(keys))
@@ -160,8 +170,8 @@ class Nodes:
         self.podman.run(
             *(["--runtime", path] if path else []),
             *("create", "--name", unfinished, "--hostname", node["name"]),
-            *("--privileged", "--systemd=always", *ulimits()),
-            *("--network", self.network, "--ip", node["address"], "--dns", "none"),
+            *("--privileged", "--security-opt", f"seccomp={kernel.GUARD}", "--systemd=always", *ulimits()),
+            *("--network", self.network, "--ip", node["address"], "--dns", "none", "--no-hosts"),
             # What the BMC shows as the first port; it also outlives a power cycle, as neighbours' ARP tables expect.
             *("--mac-address", node["nics"][0]["ports"][0]["mac"]),
             *(part for key, value in labels.items() for part in ("--label", f"{key}={value}")),
@@ -170,7 +180,8 @@ class Nodes:
             *("--volume", f"{self.state.world.root / 'nodes'}:/opt/npuforge-twin/nodes:ro"),
             # The socket of the NPU tools' service; the folder outlives a restart of that service.
             *("--volume", f"{npu_folder(self.state.root, node['name'])}:/opt/npuforge-twin/run:ro"),
-            *(self.image(), "/sbin/init"),
+            # The first process boots the simulated kernel and becomes systemd.
+            *(self.image(), *CLOCKLESS, f"/{kernel.START}", "/sbin/init"),
         )
         key = credentials.host_key(self.state, node["name"])
         files = persona.NodeFiles(

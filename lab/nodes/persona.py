@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.nodes.kernel import install as kernel
+
 TOOLS = Path(__file__).parent / "tools"
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo"),
     *("python3", "python3-dnf", "dnf", "rpm"),
     *("iproute2", "iputils-ping", "procps", "kmod", "chrony", "less"),
+    *kernel.PACKAGES,
 )
 
 _REPO = """\
@@ -63,6 +66,7 @@ FILES: Mapping[str, str] = {
     "etc/default/chrony": 'DAEMON_OPTS="-F 1 -x"\n',
     # Programs that look into hardware which the twin only simulates; the real ones would see the machine below it.
     "usr/sbin/dmidecode": (TOOLS / "dmidecode").read_text(encoding="utf-8"),
+    **kernel.files(),
 }
 
 # Runs in the new root (sh, $1 = its path) after the packages are in and before it is packed.
@@ -81,14 +85,14 @@ chmod 0755 usr/sbin/dmidecode
 chroot . systemctl enable ssh.service chrony.service >/dev/null 2>&1
 chroot . systemctl mask dpkg-db-backup.timer >/dev/null 2>&1
 mkdir -p srv/repo
+@KERNEL@
 # Host keys, name and machine-id belong to a machine, not to an image.
-# The sysctl defaults would change the host's kernel.
 # mmdebstrap copied the resolver of the machine that builds: a node of an offline site has none.
 : > etc/resolv.conf
 rm -rf etc/hostname etc/debian_version etc/apt/sources.list etc/ssh/ssh_host_* var/lib/dbus/machine-id \\
-  usr/lib/sysctl.d/50-pid-max.conf usr/lib/sysctl.d/99-protect-links.conf var/log/*.log
+  usr/lib/sysctl.d/99-protect-links.conf var/log/*.log
 : > etc/machine-id
-"""
+""".replace("@KERNEL@", kernel.SETUP)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,11 @@ from pathlib import Path
 HOME = "usr/lib/npuforge-twin"
 PACKAGE = "twin_kernel"
 START = f"{HOME}/boot"  # the container's first process
-PACKAGES = ("python3-fusepy", "libfuse2", "grub-common", "grub2-common", "libnss-myhostname")
+# System calls that would reach the kernel of the machine below are refused with EPERM (a seccomp profile). Above all
+# those that set its clock: the first settimeofday(2) with a time zone since that machine booted, which timedatectl
+# makes, moves the clock by the zone's offset.
+GUARD = Path(__file__).with_name("guard.json")
+PACKAGES = ("python3-fusepy", "libfuse2", "grub-common", "grub2-common", "libnss-myhostname", "tzdata")
 
 # As on the real system: where a program is, the tool is installed in its place.
 PROGRAMS = (
@@ -116,6 +120,26 @@ net.ipv4.tcp_syncookies=1
 kernel.dmesg_restrict=1
 """
 
+# auditd itself cannot run in a container; its settings are those of its package.
+_AUDITD = """\
+local_events = yes
+write_logs = yes
+log_file = /var/log/audit/audit.log
+log_group = root
+log_format = ENRICHED
+flush = INCREMENTAL_ASYNC
+freq = 50
+max_log_file = 8
+num_logs = 5
+max_log_file_action = ROTATE
+space_left = 75
+space_left_action = SYSLOG
+admin_space_left = 50
+admin_space_left_action = SUSPEND
+disk_full_action = SUSPEND
+disk_error_action = SUSPEND
+"""
+
 _HOSTS = """\
 127.0.0.1   localhost localhost.localdomain localhost4 localhost4.localdomain4
 ::1         localhost localhost.localdomain localhost6 localhost6.localdomain6
@@ -137,6 +161,7 @@ def files() -> Mapping[str, str]:
         "etc/default/grub": _GRUB,
         "etc/selinux/config": _SELINUX,
         "etc/sysctl.conf": _SYSCTL,
+        "etc/audit/auditd.conf": _AUDITD,
         "etc/hosts": _HOSTS,
     }
 

@@ -150,7 +150,7 @@ class Memory:
     def meminfo(self) -> str:
         """/proc/meminfo, as arm64 has it."""
         total, free = self.total_kib, sum(self._free(node) for node in self.kib)
-        cached = int(total * 0.004)
+        cached = min(int(total * 0.004), free)
         swap = sum(entry.size_kib for entry in self.swaps.values())
         default = self.default_kib
         pages = sum(self.pages[default].values())
