@@ -431,3 +431,29 @@ def test_a_machine_that_shows_nothing_is_unknown_and_not_wrong(tmp_path: Path) -
     assert facts["numa"] is None and facts["distribution"] == {"id": None, "version": None, "name": None}
     wheres = {note["where"] for note in result.observations[0]["observation"]["facts"]["notes"]}
     assert {"os.boot_loader", "os.isolation", "os.governor"} <= wheres
+
+
+def test_the_unit_for_boot_is_a_shell_script_that_does_it(tmp_path: Path) -> None:
+    """Its lines, as systemd hands them to a shell, really run on files that are there, and on others do no harm."""
+    import re
+    import subprocess
+
+    machine = Machine(tmp_path, grub=False)
+    kernel = Kernel(machine)
+    wanted = {"transparent_hugepages_defrag": "never", "governor": "performance", "hugepages": {"2048": 8}}
+    assert not tune(kernel, wanted).failed
+    unit = machine.get("/etc/systemd/system/npuforge-kernel-settings.service")
+    lines = re.findall(r"^ExecStart=-/bin/sh -c '(.*)'$", unit, re.MULTILINE)
+    assert len(lines) == 3
+    for name in (f"{THP}/defrag", "/sys/devices/system/cpu/cpufreq/policy0/scaling_governor"):
+        machine.put(name, "old\n")
+    shutil.rmtree(tmp_path / "sys/kernel/mm/hugepages/hugepages-2048kB")
+    for line in lines:
+        script = line.replace("$$", "$").replace(" /sys/", f" {tmp_path}/sys/")
+        said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=10, check=False)
+        assert said.stdout + said.stderr == ""
+    assert machine.get(f"{THP}/defrag") == "never\n"
+    assert machine.get("/sys/devices/system/cpu/cpufreq/policy0/scaling_governor") == "performance\n"
+    # Disabled, it sets nothing at boot, and that is told.
+    (tmp_path / "etc/systemd/system/multi-user.target.wants/npuforge-kernel-settings.service").unlink()
+    assert "governor is not set at boot" in str(differing(tune(kernel, wanted, check=True)))

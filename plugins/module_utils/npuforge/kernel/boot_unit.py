@@ -30,7 +30,7 @@ _TAIL = """
 [Install]
 WantedBy=multi-user.target
 """
-_LINE = re.compile(r"^ExecStart=-/bin/sh -c 'for f in (\S+); do echo (\S+) >\"\$\$f\"; done'$")
+_LINE = re.compile(r"^ExecStart=-/bin/sh -c 'for f in (\S+); do \{ echo (\S+) >\"\$\$f\"; \} 2>/dev/null; done'$")
 
 
 def wanted_values(context: Context) -> dict[str, str]:
@@ -49,9 +49,11 @@ def wanted_values(context: Context) -> dict[str, str]:
 
 
 def render(values: dict[str, str]) -> str:
-    # Each line stands for itself ("-"): a kernel file that is missing or an interrupt that stays stops nothing.
+    # Each line stands for itself ("-") and is silent: a kernel file that is missing and an interrupt that stays stop
+    # nothing, and what did not take is told by the next look.
     lines = [
-        f"ExecStart=-/bin/sh -c 'for f in {path}; do echo {value} >\"$$f\"; done'\n" for path, value in values.items()
+        f"ExecStart=-/bin/sh -c 'for f in {path}; do {{ echo {value} >\"$$f\"; }} 2>/dev/null; done'\n"
+        for path, value in values.items()
     ]
     return _HEAD + "".join(lines) + _TAIL
 

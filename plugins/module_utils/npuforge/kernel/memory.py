@@ -43,7 +43,8 @@ def thp(context: Context) -> Part:
     for path, wanted in thp_files(context.wanted).items():
         name = path.rsplit("/", 1)[1]
         if not context.host.is_folder(THP_FOLDER) and wanted == "never":
-            settings.append(setting(f"thp.{name}", "thp", wanted, wanted, wanted))
+            as_good = {"runtime": True, "boot": True}
+            settings.append(setting(f"thp.{name}", "thp", wanted, "not there", "not there", equal=as_good))
             notes.append({"where": f"os.thp.{name}", "problem": "this kernel has no transparent huge pages at all"})
             continue
         is_ = chosen(context.host.read(path))

@@ -118,8 +118,9 @@ def _one(context: Context, lines: list[Line], key: str, wanted: str) -> tuple[Se
     if is_ is None and not context.host.exists(file):
         module = next((name for prefix, name in MODULES if path.startswith(prefix)), None)
         comes = module in (context.wanted.get("modules") or ())
-        if optional and not comes:
-            return setting(f"sysctl.{name}", "sysctl", wanted, wanted, wanted), None
+        if optional and not comes:  # nothing to be set is as good
+            as_good = {"runtime": True, "boot": True}
+            return setting(f"sysctl.{name}", "sysctl", wanted, "not there", boot, equal=as_good), None
         reason = f"module {module} is not loaded" if module else "this kernel has no such key"
         made = setting(f"sysctl.{name}", "sysctl", wanted, "not there", boot, why={**why, "runtime": reason})
         return made, _write(name, file, is_, wanted) if comes else None
