@@ -17,12 +17,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.vendor", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="the twin's state directory")
     options = parser.parse_args()
-    settings = State(options.state).settings()
-    if settings is None or not build.path().exists():
+    state = State(options.state)
+    settings = state.settings()
+    if settings is None or not build.served(state).exists():
         print("lab.vendor: no twin here, or its packages are not built: 'python -m lab up' does both", file=sys.stderr)
         return 1
     address, port = settings.vendor_address()
-    web.run_app(application(build.path()), host=address, port=port, print=None, handle_signals=True)
+    web.run_app(application(build.served(state)), host=address, port=port, print=None, handle_signals=True)
     return 0
 
 

@@ -28,6 +28,7 @@ SCHEMA = "npuforge.bundle/1"
 HEADER = Path("/usr/share/makeself/makeself-header.sh")
 BUILD_TIME = "1767225600"  # 2026-01-01
 BUILD_SECONDS = 120
+KEPT = 4
 RPMS = ("kernel-devel", "kernel-headers", "gcc", "make", "dkms", "net-tools", "pciutils")
 # The vendor's archives hand the options that they do not know to their own script, and check themselves before that.
 CHANGES = (
@@ -52,16 +53,32 @@ def path() -> Path:
     return cache_directory() / f"vendor-{recipe()}"
 
 
+def served(state: State) -> Path:
+    """What the site of a twin serves: a link to the packages that its ``up`` saw."""
+    return state.root / "vendor"
+
+
 def ensure(state: State, say: Callable[[str], None]) -> str:
-    """Build the packages unless they are there; needs the RPM repository."""
-    if path().exists():
-        return "cached"
+    """Build the packages unless they are there, and let the site serve them; needs the RPM repository."""
+    done = "cached"
     with cache_lock():
-        if path().exists():
-            return "cached"
-        say("vendor's packages: building them")
-        _build(state)
-    return "built"
+        if not path().exists():
+            say("vendor's packages: building them")
+            _build(state)
+            _prune()
+            done = "built"
+    link = state.tmp / "vendor-link"
+    link.unlink(missing_ok=True)
+    link.symlink_to(path())
+    link.replace(served(state))
+    return done
+
+
+def _prune() -> None:
+    """Of the packages of earlier recipes keep some: another twin may serve them."""
+    found = sorted(cache_directory().glob("vendor-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in found[:-KEPT]:
+        shutil.rmtree(folder)
 
 
 def header(text: str) -> str:

@@ -1,7 +1,7 @@
 """The download site: the packages and manifests over HTTP, for reading only, with ranges.
 
 ``/files/<name>``: a package. ``/manifest.yml``: the first release; ``/manifest-<release>.yml``: each of them, with the
-origins of this site. ``/tampered/<name>``: the same package with one byte changed in its middle, as if somebody had.
+origins of this site. ``/tampered/<name>``: the same package with one byte of its contents changed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ async def _file(request: web.Request) -> web.FileResponse:
 
 async def _tampered(request: web.Request) -> web.Response:
     content = bytearray(_inside(request.app[FOLDER] / "files", request.match_info["name"]).read_bytes())
-    content[len(content) // 2] ^= 0x01
+    content[len(content) * 3 // 4] ^= 0x01  # past the headers of an RPM: in what it installs
     return web.Response(body=bytes(content), content_type="application/octet-stream")
 
 
