@@ -108,14 +108,15 @@ class _Court:
         return resolve(expect, value_of)
 
     def _given(self, subject: str, where: str, key: str) -> Any:
-        """A value that a check refers to: the site's for this subject, the site's for all, else the profile's."""
-        expect = self.inventory["expect"]
-        own = (expect.get("hosts") or {}).get(subject) or {}
-        for given in (own.get(key), expect.get(key)):
+        """A value that a check refers to: the site's for this subject or its machine (``node1`` of ``node1/NPU3``), the
+        site's for all, else the profile's."""
+        expect, machine = self.inventory["expect"], subject.partition("/")[0]
+        hosts = expect.get("hosts") or {}
+        for given in (*((hosts.get(name) or {}).get(key) for name in (subject, machine)), expect.get(key)):
             if given is not None:
                 return given
         if where == "profile":
-            return self.contract.profile_value(self.inventory["profiles"].get(subject), key)
+            return self.contract.profile_value(self.inventory["profiles"].get(machine), key)
         return None
 
     def verdicts(self, clause: Document, check: Document) -> Iterable[Document]:

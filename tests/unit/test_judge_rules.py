@@ -221,6 +221,15 @@ def test_expected_values_come_from_host_then_site_then_profile() -> None:
     assert of(document, "hardware.cpu_count", "node2")["expected"] == {"equals": 4}
 
 
+def test_a_chip_is_judged_by_its_machine() -> None:
+    chips = [observed("npu", f"node{n}/NPU1", {"hbm_total_mib": 65536}, collector="npu_info") for n in (1, 2)]
+    the_run = run(stages=("npu",), expect={"hosts": {"node2": {"chip_hbm_mib": 32768}}})
+    document = judged(chips, the_run)
+    assert of(document, "npu.hbm_capacity", "node1/NPU1")["verdict"] == "pass"
+    assert of(document, "npu.hbm_capacity", "node2/NPU1")["expected"] == {"equals": 32768}
+    assert of(document, "npu.hbm_capacity", "node2/NPU1")["verdict"] == "fail"
+
+
 def test_a_value_that_nobody_gave_makes_the_verdict_unknown() -> None:
     the_run = run()
     the_run["inventory"]["profiles"] = {"node1": "no_such_profile"}
