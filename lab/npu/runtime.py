@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from lab.npu.perftest import Benches
 from lab.world import World
 
 Document = dict[str, Any]
+NOTICE_SECONDS = 0.2
 
 
 class Runtime:
@@ -23,11 +25,17 @@ class Runtime:
         self._users: dict[str, object] = {}
 
     def take(self, node: str) -> Callable[[], None] | None:
-        """Become the one user of hccn_tool on a node. Returns what gives it back; None: it is in use."""
+        """Become the one user of hccn_tool on a node. Returns what gives it back; None: it is in use.
+
+        A call that has ended is noticed a moment after its client is gone; who calls right after it must not be told
+        that the tool is busy.
+        """
         token = object()
-        with self._guard:
-            if self._users.setdefault(node, token) is not token:
+        deadline = time.monotonic() + NOTICE_SECONDS
+        while not self._took(node, token):
+            if time.monotonic() > deadline:
                 return None
+            time.sleep(0.005)
 
         def give_back() -> None:
             with self._guard:
@@ -35,6 +43,10 @@ class Runtime:
                     del self._users[node]
 
         return give_back
+
+    def _took(self, node: str, token: object) -> bool:
+        with self._guard:
+            return self._users.setdefault(node, token) is token
 
     def settle(
         self, world: World, node: str, boot: str | None = None, files: Mapping[str, str | None] | None = None
