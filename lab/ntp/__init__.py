@@ -1,0 +1,1 @@
+"""The hospital's time server of the twin: NTP, with this machine's clock."""
