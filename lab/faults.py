@@ -16,7 +16,8 @@ and at least one of::
                                     another device; {seconds_ago: [n, ...]}: times before the moment of planting
     configure: {lines: [...], save: bool}   (switches) what a human enters from the system view on, commits, and saves
                                     or not (``lab.breaking.sessions``)
-    files: [{path, replace: [old, new]} | {path, remove: true} | {path, append: text}]   (nodes) in the node's container
+    files: [{path, replace: [old, new]} | {path, remove: true} | {path, append: text} | {path, create: text}
+            | {path, write: value}]   (nodes) in the node's container; write: into a setting of its running kernel
 
 A *path* names one value of a device's document: ``bios.version``, ``npus[NPU3].present``. ``list[key]`` selects the
 element whose ``slot`` (or ``name``) is the key. It must exist in the device: a fault changes values, it never invents
@@ -28,7 +29,8 @@ later one's record. After the last one is healed the document is what it was bef
 running BMC has told the condition in the meantime: then the log keeps it, as a real one does. Of a session and of a
 file only that is put back which nobody has changed since; what is left alone is said.
 
-Files can be changed whether the node is on or off, and stay changed over its restart; what is set below ``net.conf`` of
+Files can be changed whether the node is on or off, and stay changed over its restart; a setting of the kernel needs a
+node that runs, and is gone with its next boot; what is set below ``net.conf`` of
 an NPU is gone with the node's power, as the device forgets it. A session needs a switch that has power.
 """
 

@@ -23,6 +23,7 @@ LOG_KEYS = {"severity", "sensor", "message"}
 REQUIRED = {"kind", "does", "clause", "check", "verdict"}
 CAUSES = {"set": "nodes", "configure": "switches", "files": "nodes"}  # at least one; where the last two can be
 OPTIONAL = {"scope", "log", "names", *CAUSES}
+TEXTS = ("append", "create", "write")  # what a file or a setting of the kernel gets
 COMPUTED = ("from", "seconds_ago")
 
 
@@ -47,16 +48,19 @@ class Session:
 
 @dataclass(frozen=True)
 class FileChange:
-    """What becomes of a file of a node: ``old`` is replaced by ``new``, or it is removed, or ``append`` is added."""
+    """What becomes of a file of a node: ``old`` is replaced by ``new``, or it is removed, or ``append`` is added, or
+    it is made with ``create``. ``write``: what somebody writes into a setting of the running kernel."""
 
     path: str
     old: str | None = None
     new: str = ""
     append: str | None = None
+    create: str | None = None
+    write: str | None = None
 
     @property
     def removes(self) -> bool:
-        return self.old is None and self.append is None
+        return self.old is self.append is self.create is self.write is None
 
 
 @dataclass(frozen=True)
@@ -192,16 +196,17 @@ def _wrong_files(files: object) -> Iterable[str]:
         return
     for item in files:
         keys = set(item) if isinstance(item, dict) else set()
-        if "path" not in keys or len(keys) != 2 or not keys <= {"path", "replace", "remove", "append"}:
-            yield f"files: {item!r}: expected path and one of replace, remove, append"
+        if "path" not in keys or len(keys) != 2 or not keys <= {"path", "replace", "remove", *TEXTS}:
+            yield f"files: {item!r}: expected path and one of replace, remove, {', '.join(TEXTS)}"
         elif not (isinstance(item["path"], str) and item["path"].startswith("/")):
             yield f"files: {item['path']!r}: expected an absolute path"
         elif "replace" in item and not (_texts(item["replace"]) and len(item["replace"]) == 2 and item["replace"][0]):
             yield "files: replace: expected [old, new]"
         elif "remove" in item and item["remove"] is not True:
             yield "files: remove: expected true"
-        elif "append" in item and not (isinstance(item["append"], str) and item["append"]):
-            yield "files: append: expected a text"
+        for key in TEXTS:
+            if key in keys and not (isinstance(item[key], str) and item[key]):
+                yield f"files: {key}: expected a text"
 
 
 def _texts(value: object) -> bool:
@@ -252,4 +257,5 @@ def _change(change: Mapping[str, Any]) -> Change:
 
 def _file(item: Mapping[str, Any]) -> FileChange:
     replace: Sequence[str | None] = item.get("replace", [None, ""])
-    return FileChange(item["path"], replace[0], str(replace[1]), item.get("append"))
+    texts = {key: item.get(key) for key in TEXTS}
+    return FileChange(item["path"], replace[0], str(replace[1]), **texts)

@@ -1,12 +1,14 @@
 """Changes files in a node and takes the change back: only what the fault did, whatever else was written since.
 
 What is kept of a change (in the world, under the fault): ``{"path", "replace": [old, new]}``, ``{"path", "append":
-text}``, or for a removed file ``{"path", "removed": its bytes in base64, "like": [mode, user, group]}``.
+text}``; for a removed file ``{"path", "removed": its bytes in base64, "like": [mode, user, group]}``, for a new one
+``{"path", "created": text}``; for a setting of the running kernel ``{"path", "written": value, "value": the old one}``.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from lab.breaking.catalogue import FileChange
 from lab.state import LabError
 
 Record = dict[str, Any]
+NEW = (0o644, 0, 0)  # mode, user and group of a file that a fault makes
 
 
 class Files(Protocol):
@@ -40,11 +43,19 @@ def change(files: Files, node: str, wanted: Sequence[FileChange]) -> list[Record
 
 def _change(files: Files, node: str, item: FileChange) -> Record:
     content = files.read(node, item.path)
+    if item.create is not None:
+        if content is not None:
+            raise LabError(f"{node} has a file {item.path} already")
+        files.write(node, item.path, item.create.encode(), NEW)
+        return {"path": item.path, "created": item.create}
     if content is None:
         raise LabError(f"{node} has no file {item.path}: is it provisioned?")
     if item.removes:
         kept = base64.b64encode(content).decode()
         return {"path": item.path, "removed": kept, "like": list(files.remove(node, item.path))}
+    if item.write is not None:
+        files.write(node, item.path, item.write.encode())
+        return {"path": item.path, "written": item.write, "value": chosen(content)}
     if item.append is not None:
         files.write(node, item.path, content + item.append.encode())
         return {"path": item.path, "append": item.append}
@@ -68,6 +79,18 @@ def restore(files: Files, node: str, records: Sequence[Record]) -> list[str]:
             else:
                 said.append(f"{node}: {path} is there again, it stays as it is")
             continue
+        if "written" in record:
+            if content is not None and chosen(content) == record["written"]:
+                files.write(node, path, record["value"].encode())
+            else:
+                said.append(f"{node}: {path} was set anew meanwhile, or the node is off; it stays as it is")
+            continue
+        if "created" in record:
+            if content == record["created"].encode():
+                files.remove(node, path)
+            else:
+                said.append(f"{node}: {path} was changed meanwhile, it stays as it is")
+            continue
         planted, before = (record["append"], "") if "append" in record else reversed(record["replace"])
         if content is None:
             said.append(f"{node}: {path} is gone, nothing to put back")
@@ -77,3 +100,10 @@ def restore(files: Files, node: str, records: Sequence[Record]) -> list[str]:
             head, _, tail = content.rpartition(planted.encode())
             files.write(node, path, head + before.encode() + tail)
     return said
+
+
+def chosen(content: bytes) -> str:
+    """The value of a setting of the kernel: the word in brackets of ``always [madvise] never``, else all of it."""
+    text = content.decode(errors="replace").strip()
+    found = re.search(r"\[(\S+)\]", text)
+    return found[1] if found else text

@@ -2,7 +2,8 @@
 
 podman mounts the root of a container for root (``podman mount``), running or stopped. What lies on a mount of its own
 inside the node (/run, /tmp, /srv/repo, /opt/npuforge-twin) is not seen that way. Absolute links inside the node lead
-where they lead in the node.
+where they lead in the node. What lies below /proc and /sys are settings of the node's kernel: they are there while it
+runs, and are asked of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lab.nodes.podman import Podman, need_root
 from lab.state import LabError
 
 MOST_LINKS = 16
+KERNEL = ("/proc/", "/sys/")
 
 
 class Disk:
@@ -27,13 +29,23 @@ class Disk:
         self.podman = podman or Podman()
 
     def read(self, node: str, path: str) -> bytes | None:
-        """A file's content; None: there is no such file."""
+        """A file's content; None: there is no such file (or the node is off, for a setting of its kernel)."""
+        if path.startswith(KERNEL):
+            return self._ask(node, path)
         with self._root(node) as root:
             real = inside(root, path)
             return real.read_bytes() if real.is_file() else None
 
     def write(self, node: str, path: str, content: bytes, like: tuple[int, int, int] | None = None) -> None:
-        """Replace a file in place: owner and mode stay. ``like``: mode, user and group of one that is not there."""
+        """Replace a file in place: owner and mode stay. ``like``: mode, user and group of one that is not there.
+
+        LabError: it cannot be written, or the kernel refuses the value.
+        """
+        if path.startswith(KERNEL):
+            self.podman.run(
+                "exec", "--interactive", self._container(node), "dd", f"of={path}", "bs=4096", stdin=content
+            )
+            return
         with self._root(node) as root:
             real = inside(root, path)
             fresh = not real.exists()
@@ -55,10 +67,19 @@ class Disk:
             real.unlink()
             return stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
 
+    def _ask(self, node: str, path: str) -> bytes | None:
+        container = self._container(node)
+        if not self.podman.ok("exec", container, "test", "-f", path):
+            return None
+        return self.podman.run_bytes("exec", container, "cat", path)
+
+    def _container(self, node: str) -> str:
+        return f"npuforge-{self.site}-{node}"
+
     @contextmanager
     def _root(self, node: str) -> Iterator[Path]:
         need_root()
-        container = f"npuforge-{self.site}-{node}"
+        container = self._container(node)
         root = Path(self.podman.run("mount", container).strip())
         try:
             yield root

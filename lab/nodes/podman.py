@@ -63,6 +63,8 @@ def check_machine() -> None:
     missing = [f"{program} (package {package})" for program, package in PROGRAMS.items() if not shutil.which(program)]
     if not (shutil.which("netavark") or any(Path(helper).exists() for helper in HELPERS)):
         missing.append("netavark (package netavark)")
+    if not Path("/dev/fuse").is_char_device():
+        missing.append("/dev/fuse (the kernel's FUSE, for the nodes' own /proc and /sys)")
     if missing:
         raise LabError("missing on this machine: " + ", ".join(missing) + "; run 'make system-packages'", code=3)
 

@@ -177,7 +177,7 @@ mv usr/sbin/grub-mkconfig usr/sbin/grub2-mkconfig
 mv usr/sbin/grub-reboot usr/sbin/grub2-reboot
 mv usr/sbin/grub-set-default usr/sbin/grub2-set-default
 rm -f usr/bin/grub-* usr/sbin/grub-* usr/sbin/update-grub*
-sed -i -e 's,/boot/grub\b,/boot/grub2,g' \
+sed -i -e 's,/boot/grub\b,/boot/grub2,g' -e 's,[{{]bootdir[}}]/grub\b,{{bootdir}}/grub2,g' \
   -e 's,\bgrub-\(probe\|editenv\|script-check\|file\|mkrelpath\|reboot\|set-default\|install\|mkconfig\)\b,grub2-\1,g' \
   usr/sbin/grub2-mkconfig usr/sbin/grub2-reboot usr/sbin/grub2-set-default usr/share/grub/grub-mkconfig_lib etc/grub.d/*
 sed -i -e 's,grub2-mkconfig_lib,grub-mkconfig_lib,g' usr/sbin/grub2-mkconfig usr/sbin/grub2-reboot \
