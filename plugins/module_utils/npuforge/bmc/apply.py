@@ -136,13 +136,18 @@ class Failed(Exception):
     """A step was refused or its effect did not show. The text says what state was left."""
 
 
-def read_systems(client: Client, root: Document) -> Tree:
-    """The systems of a BMC and what explains their reset action, and nothing else."""
+def walk(client: Client, root: Document, seeds: list[plan.Wanted], follow: Follow) -> Tree:
+    """What ``follow`` leads to from ``seeds``, and nothing else."""
     tree = Tree()
     tree.root = root
-    seeds = [item for item in plan.seeds(root) if item[0] == "system*"]
-    _Walk(client, tree, lambda role, body, _: power.reading_of(role, body), lambda _: []).run(seeds)
+    _Walk(client, tree, follow, lambda _: []).run(seeds)
     return tree
+
+
+def read_systems(client: Client, root: Document) -> Tree:
+    """The systems of a BMC and what explains their reset action, and nothing else."""
+    seeds = [item for item in plan.seeds(root) if item[0] == "system*"]
+    return walk(client, root, seeds, lambda role, body, _: power.reading_of(role, body))
 
 
 def run_steps(client: Client, system: power.System, steps: list[Document], wait_seconds: float) -> list[str]:
