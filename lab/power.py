@@ -11,14 +11,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import secrets
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from lab import physics
+from lab.state import CHECKOUT, State
+from lab.supervise import marked_environment
 from lab.world import World
 
 ACTIONS = ("on", "force_off", "graceful_off", "cycle", "reset", "graceful_restart", "nmi")
@@ -45,6 +49,10 @@ class Backend(Protocol):
         """Whether the machine runs; None: this backend has no opinion, the world is right."""
         ...
 
+    def install(self, world: World, node: str, install: str) -> None:
+        """Let the installer in the virtual CD begin; it goes on by itself (``lab.install``)."""
+        ...
+
     def rebooting(self, node: str) -> bool:
         """Whether a machine that does not run ended in order to start again."""
         ...
@@ -64,6 +72,9 @@ class WorldBackend:
 
     def running(self, node: str) -> bool | None:
         return None
+
+    def install(self, world: World, node: str, install: str) -> None:
+        pass
 
     def rebooting(self, node: str) -> bool:
         return False
@@ -106,6 +117,24 @@ class PodmanBackend:
         ``podman kill`` ends it by SIGKILL. podman shows 128 and the signal's number.
         """
         return self._inspect(node) is False and self._endings.get(node) == REBOOTED
+
+    def install(self, world: World, node: str, install: str) -> None:
+        """A process of its own: whoever pressed the button may end before it does."""
+        state = Path(world.root).parent
+        words = ["run", "--state", str(state), "--node", node, "--install", install]
+        try:
+            with (state / "log" / f"install-{node}.log").open("ab") as log:
+                subprocess.Popen(
+                    [sys.executable, "-m", "lab.install", *words],
+                    cwd=CHECKOUT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=marked_environment(State(state)),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise PowerError(f"the installer cannot be started: {error}") from error
 
     def _inspect(self, node: str) -> bool | None:
         self._processes.pop(node, None)
@@ -161,8 +190,26 @@ def apply(world: World, node_name: str, action: str, backend: Backend) -> None:
         if action in ("on", "cycle", "reset", "graceful_restart"):
             if not any(psu["present"] and psu["input_connected"] for psu in node["psus"]):
                 raise PowerError(f"{node_name} has no power supply with input")
+            disc = _starts_disc(node)
+            if not disc:
+                backend.start(node_name)
+            install = _set_on(world, node_name, disc)
+            if install:
+                backend.install(world, node_name, install)
+
+
+def boot_from_disk(world: World, node_name: str, backend: Backend) -> None:
+    """What a firmware does when its disc cannot be started, and an installer when it is done: the machine begins anew
+    from its disk. PowerError as ``apply``; nothing happens when somebody switched it off meanwhile."""
+    with _button(world, node_name):
+        if world.read(node_name)["power"] == "on":
             backend.start(node_name)
-            _set_on(world, node_name)
+            with world.update(node_name) as node:
+                install = node.get("install")
+                _begin(node)
+                node["booted_from"] = "None"
+                if install:
+                    node["install"] = {**install, "state": "done" if install["state"] == "running" else "failed"}
 
 
 def settle(world: World, node_name: str) -> None:
@@ -183,7 +230,10 @@ def reconcile(world: World, node_name: str, backend: Backend) -> None:
         running = backend.running(node_name) if held else None
         if running is None:
             return
-        is_on = world.read(node_name)["power"] == "on"
+        node = world.read(node_name)
+        is_on = node["power"] == "on"
+        if is_on and (node.get("install") or {}).get("state") in ("running", "stopped"):
+            return  # it runs an installer, or stands still in one
         if is_on and not running:
             if backend.rebooting(node_name):
                 backend.start(node_name)
@@ -206,23 +256,39 @@ def _set_off(world: World, node_name: str) -> None:
         node["power"] = "off"
 
 
-def _set_on(world: World, node_name: str) -> None:
-    """Power comes: the self-test begins, what waited for a boot takes effect, a one-time boot source is used up."""
+def _starts_disc(node: dict[str, Any]) -> bool:
+    """Whether the next boot is from the virtual CD."""
+    boot = node["boot"]
+    return boot["target"] == "Cd" and boot["enabled"] != "Disabled" and bool(node["virtual_media"]["inserted"])
+
+
+def _set_on(world: World, node_name: str, disc: bool = False) -> str | None:
+    """Power comes. Returns the id of the installation that begins, when the machine starts from its virtual CD."""
     with world.update(node_name) as node:
-        node["power"] = "on"
-        # A self-test that failed for a cause that is still there fails again; one that was cut short says nothing.
-        node["post_after"] = node["post"] if node["post"] in ("ok", "failed") else node.get("post_after") or "ok"
-        node["post"] = "in_progress"
-        node["post_since"] = _now().timestamp()
-        boot = node["boot"]
-        node["booted_from"] = boot["target"] if boot["enabled"] != "Disabled" else "None"
-        if boot["enabled"] == "Once":
-            boot["enabled"], boot["target"] = "Disabled", "None"
-        bios = node["bios"]
-        if bios.get("pending_attributes"):
-            bios["attributes"] = {**bios.get("attributes", {}), **bios.pop("pending_attributes")}
-        if bios.get("pending_version"):
-            bios["version"] = bios.pop("pending_version")
+        _begin(node)
+        node.pop("install", None)
+        if not disc:
+            return None
+        node["install"] = {"id": secrets.token_hex(8), "state": "running"}
+        return str(node["install"]["id"])
+
+
+def _begin(node: dict[str, Any]) -> None:
+    """The self-test begins, what waited for a boot takes effect, a one-time boot source is used up."""
+    node["power"] = "on"
+    # A self-test that failed for a cause that is still there fails again; one that was cut short says nothing.
+    node["post_after"] = node["post"] if node["post"] in ("ok", "failed") else node.get("post_after") or "ok"
+    node["post"] = "in_progress"
+    node["post_since"] = _now().timestamp()
+    boot = node["boot"]
+    node["booted_from"] = boot["target"] if boot["enabled"] != "Disabled" else "None"
+    if boot["enabled"] == "Once":
+        boot["enabled"], boot["target"] = "Disabled", "None"
+    bios = node["bios"]
+    if bios.get("pending_attributes"):
+        bios["attributes"] = {**bios.get("attributes", {}), **bios.pop("pending_attributes")}
+    if bios.get("pending_version"):
+        bios["version"] = bios.pop("pending_version")
 
 
 @contextlib.contextmanager

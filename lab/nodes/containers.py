@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -158,6 +159,16 @@ class Nodes:
         keys.append((repo.path() / repo.KEY_FILE).read_bytes())  # a repository that was built anew has a new key
         digest = hashlib.sha256(json.dumps(parts).encode() + secret + b"".join(keys))
         return digest.hexdigest()[:16]
+
+    def make_anew(self, node: Document, recipe: str) -> str:
+        """A container in place of the one that is there, not started: a server's disks after an installation.
+
+        ``recipe``: what ``ensure`` shall take it for. Returns its name.
+        """
+        name = self.container(node["name"])
+        self._remove(name)
+        self._create(node, recipe, become_password=secrets.token_urlsafe(24))  # whoever installs replaces it
+        return name
 
     def _create(self, node: Document, recipe: str, become_password: str) -> None:
         """Made under another name and renamed when complete, so that a container that is there is a whole one."""
