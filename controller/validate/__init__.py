@@ -2,7 +2,7 @@
 
 Used by ``npuforge validate`` and by ``playbooks/validate.yml`` alike. The submodules: ``sources`` (the files as text),
 ``load`` (Ansible's view, templates resolved), ``structure`` (JSON Schema, unknown keys), ``network``, ``site``,
-``room``, ``software`` and ``fabric`` (cross-field checks), ``model`` (the report).
+``room``, ``software``, ``os_install`` and ``fabric`` (cross-field checks), ``model`` (the report).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def validate_inventory(
     # Ansible reads its configuration when it is imported; whoever calls may have had to set it first.
     from controller import contract  # noqa: PLC0415 - see above
 
-    from . import fabric, load, network, room, site, software, structure  # noqa: PLC0415 - see above
+    from . import fabric, load, network, os_install, room, site, software, structure  # noqa: PLC0415 - see above
     from .model import merge  # noqa: PLC0415 - see above
 
     loaded = load.load(sources, vault_secrets)
@@ -45,6 +45,7 @@ def validate_inventory(
         *site.check(loaded, rules, day),
         *room.check(loaded),
         *software.check(loaded),
+        *os_install.check(loaded),
     ]
     found += fabric.check(loaded, rules, found)
     order = {name: number for number, name in enumerate(["all", *loaded.hosts])}
