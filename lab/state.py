@@ -73,6 +73,10 @@ class Settings:
             switch_address=f"127.{self.subnet}.2.1",
         )
 
+    def time_address(self) -> str:
+        """Where the hospital's time server answers the nodes: this machine, on their bridge."""
+        return f"10.{self.subnet}.0.1"
+
     def vendor_address(self) -> tuple[str, int]:
         """Where the vendor's download site answers."""
         return f"127.{self.subnet}.3.1", VENDOR_PORT

@@ -20,6 +20,7 @@ from lab.nodes import delivered, image, repo
 from lab.nodes.containers import Nodes
 from lab.nodes.podman import Podman, check_machine, need_root
 from lab.npu import sockets, software
+from lab.ntp import server as ntp
 from lab.state import LabError, Settings, State
 from lab.supervise import Supervisor, end, marked
 from lab.vendor import build
@@ -68,6 +69,11 @@ def probe_vendor(state: State) -> str | None:
     return readiness.http(*settings.vendor_address()) if settings else "no settings"
 
 
+def probe_time(state: State) -> str | None:
+    settings = state.settings()
+    return ntp.probe(settings.time_address()) if settings else "no settings"
+
+
 def _alive(nodes: list[Document]) -> list[Document]:
     """A BMC that is dead on purpose is not waited for."""
     return [node for node in nodes if not node["bmc"]["dead"]]
@@ -89,6 +95,7 @@ SERVICES = (
         lambda state, nodes, _: _first(nodes, lambda node: sockets.probe(sockets.folder(state.root, node["name"]))),
     ),
     Service("vendor", "lab.vendor", (), lambda state, _, __: probe_vendor(state)),
+    Service("ntp", "lab.ntp", (), lambda state, _, __: probe_time(state)),
 )
 
 

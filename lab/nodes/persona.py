@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.nodes import clock
 from lab.nodes.kernel import install as kernel
 
 TOOLS = Path(__file__).parent / "tools"
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo"),
     *("python3", "python3-dnf", "dnf", "rpm"),
-    *("iproute2", "iputils-ping", "procps", "kmod", "chrony", "less"),
+    *("iproute2", "iputils-ping", "procps", "kmod", "less"),
+    *clock.PACKAGES,
     *kernel.PACKAGES,
 )
 
@@ -62,10 +64,9 @@ FILES: Mapping[str, str] = {
         "HostKey /etc/ssh/ssh_host_ed25519_key\nPasswordAuthentication no\nPermitRootLogin no\nUseDNS no\n"
         "MaxStartups 100:30:200\n"
     ),
-    # The container shares the machine's clock and its /proc/sys: chronyd answers, but never sets the clock (-x).
-    "etc/default/chrony": 'DAEMON_OPTS="-F 1 -x"\n',
     # Programs that look into hardware which the twin only simulates; the real ones would see the machine below it.
     "usr/sbin/dmidecode": (TOOLS / "dmidecode").read_text(encoding="utf-8"),
+    **clock.files(),
     **kernel.files(),
 }
 
@@ -82,9 +83,10 @@ chroot . rpm -i --force-debian --nosignature /root/npuforge-twin-release.rpm
 rm root/npuforge-twin-release.rpm
 chmod 0440 etc/sudoers.d/wheel
 chmod 0755 usr/sbin/dmidecode
-chroot . systemctl enable ssh.service chrony.service >/dev/null 2>&1
+chroot . systemctl enable ssh.service >/dev/null 2>&1
 chroot . systemctl mask dpkg-db-backup.timer >/dev/null 2>&1
 mkdir -p srv/repo
+@CLOCK@
 @KERNEL@
 # Host keys, name and machine-id belong to a machine, not to an image.
 # mmdebstrap copied the resolver of the machine that builds: a node of an offline site has none.
@@ -92,7 +94,7 @@ mkdir -p srv/repo
 rm -rf etc/hostname etc/debian_version etc/apt/sources.list etc/ssh/ssh_host_* var/lib/dbus/machine-id \\
   usr/lib/sysctl.d/99-protect-links.conf var/log/*.log
 : > etc/machine-id
-""".replace("@KERNEL@", kernel.SETUP)
+""".replace("@CLOCK@", clock.SETUP).replace("@KERNEL@", kernel.SETUP)
 
 
 @dataclass(frozen=True)
