@@ -21,6 +21,11 @@ WORDS = "isolcpus=managed_irq,domain,4-31 nohz_full=4-31 rcu_nocbs=4-31 transpar
 FILES = ("/etc/default/grub", "/boot/grub2/grub.cfg", "/boot/grub2/grubenv", "/etc/sysctl.conf", "/etc/fstab")
 MADE = ("/etc/sysctl.d/90-test.conf", "/etc/udev/rules.d/90-test.rules", "/etc/modules-load.d/90-test.conf")
 RULE = 'ACTION=="add|change", SUBSYSTEM=="block", KERNEL=="sd[a-z]", ATTR{queue/scheduler}="kyber"\n'
+# What the kernel counts by itself.
+COUNTERS = {
+    *("uuid", "entropy_avail", "nr", "ns_last_pid", "hung_task_detect_count", "hung_task_warnings"),
+    *("file-nr", "inode-nr", "inode-state", "dentry-state", "aio-nr", "syncs"),
+}
 THP = "/sys/kernel/mm/transparent_hugepage/enabled"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -85,21 +90,7 @@ def below() -> dict[str, str]:
     found = {}
     for top in ("vm", "kernel", "fs", "net/core"):
         for path in sorted(Path("/proc/sys", top).rglob("*")):
-            moving = path.name in (
-                "uuid",
-                "file-nr",
-                "inode-nr",
-                "inode-state",
-                "dentry-state",
-                "ns_last_pid",
-                "aio-nr",
-            )
-            if (
-                path.is_file()
-                and not moving
-                and path.name not in ("entropy_avail", "nr", "syncs")
-                and "binfmt_misc" not in path.parts
-            ):
+            if path.is_file() and path.name not in COUNTERS and "binfmt_misc" not in path.parts:
                 try:
                     found[str(path)] = path.read_text(errors="replace")
                 except OSError:
