@@ -457,3 +457,44 @@ def test_the_unit_for_boot_is_a_shell_script_that_does_it(tmp_path: Path) -> Non
     # Disabled, it sets nothing at boot, and that is told.
     (tmp_path / "etc/systemd/system/multi-user.target.wants/npuforge-kernel-settings.service").unlink()
     assert "governor is not set at boot" in str(differing(tune(kernel, wanted, check=True)))
+
+
+def test_interrupts_are_moved_back_by_a_timer_and_a_fresh_boot_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from npuforge.kernel import read
+    from npuforge.kernel.host import Answer
+
+    machine = Machine(tmp_path)
+    kernel = Kernel(machine)
+    wanted = {"isolation": baseline()["isolation"]}
+    assert not tune(kernel, wanted).failed
+    service = machine.get("/etc/systemd/system/npuforge-interrupts.service")
+    assert "in /proc/irq/[0-9]*/smp_affinity_list; do { echo 0,4 >" in service
+    link = tmp_path / "etc/systemd/system/timers.target.wants/npuforge-interrupts.timer"
+    assert link.readlink() == Path("/etc/systemd/system/npuforge-interrupts.timer")
+
+    said = ["ActiveState=active\nLastTriggerUSec=n/a\n"] * 3 + ["ActiveState=active\nLastTriggerUSec=Tue 2026-11-24\n"]
+    slept: list[float] = []
+    monkeypatch.setattr(read.time, "sleep", slept.append)
+    monkeypatch.setattr(kernel, "run", lambda argv, seconds=0: Answer(0, said.pop(0) if "show" in argv else "", 0.0))
+    read.settle(kernel)
+    assert said == [] and slept == [1.0] * 3
+    monkeypatch.undo()
+
+    link.unlink()
+    told = differing(tune(kernel, wanted, check=True))["isolation"]
+    assert "isolation.irqs is not set at boot, wanted 0 on isolated CPUs" in (told or ())
+
+
+def test_a_step_that_was_partly_refused_has_changed_something(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    kernel = Kernel(machine)
+    wanted = {"isolation": baseline()["isolation"]}
+    assert not tune(kernel, wanted).failed
+    kernel.stuck = {"41"}
+    for number in (40, 41):
+        machine.put(f"/proc/irq/{number}/smp_affinity_list", "0-7\n")
+    result = tune(kernel, wanted)
+    assert result.changed and result.steps == ["move 2 interrupts to CPUs 0,4: 40-41"] and not result.failed
+    assert not tune(kernel, wanted).changed

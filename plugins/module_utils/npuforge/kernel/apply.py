@@ -20,6 +20,10 @@ class StepError(Exception):
     """A step could not be made; the text says why."""
 
 
+class Partly(StepError):
+    """Some of a step was made."""
+
+
 class Bench:
     """The steps of one run, and how each is taken back.
 
@@ -50,6 +54,8 @@ class Bench:
                     problem = f"{step.words}: {error}"
                 if step.soft:
                     self.noted.append(problem)
+                    if isinstance(error, Partly):
+                        self.done.setdefault(step.unit, []).append(step.words)
                 else:
                     self.undo(step.unit, problem)
 
@@ -100,7 +106,8 @@ class Bench:
                 backs.append(_kernel_back(self.host, path, chosen(old) or old))
         if refusals:
             isolation.remember(self.host, [path for path in refusals if path.startswith("/proc/irq/")])
-            raise StepError(f"the kernel refused {len(refusals)} of {len(step.paths)}, as {refusals[0]}")
+            kind = Partly if len(refusals) < len(step.paths) else StepError
+            raise kind(f"the kernel refused {len(refusals)} of {len(step.paths)}, as {refusals[0]}")
 
     def _run(self, step: Step, backs: list[Callable[[], None]]) -> None:
         host = self.host

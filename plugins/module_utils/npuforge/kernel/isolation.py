@@ -19,6 +19,7 @@ from .model import NOT_SET, Part, Setting, Step, setting
 
 WORDS = ("isolcpus", "nohz_full", "rcu_nocbs", "irqaffinity")
 DEFAULT_AFFINITY = "/proc/irq/default_smp_affinity"
+IRQ_PATTERN = "/proc/irq/[0-9]*/smp_affinity_list"
 # Kept over restarts: what a kernel manages itself it does not hand out after the next one either.
 REFUSED = "/var/lib/npuforge/interrupts-that-stay.json"
 _IRQ_FILES = frozenset(
@@ -185,8 +186,7 @@ def _interrupts(context: Context, division: Division, found: Part) -> Part:
             "isolation",
             "0 on isolated CPUs",
             f"{count} on isolated CPUs",
-            None,
-            sides=("runtime",),
+            "0 on isolated CPUs" if context.unit.get(IRQ_PATTERN) == keep else NOT_SET,
             why={"runtime": "irqbalance spreads them until the CPUs are isolated"} if balancer else {},
         )
     )

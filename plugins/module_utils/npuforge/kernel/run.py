@@ -21,6 +21,7 @@ _FOLDERS = (
     "/etc/security/limits.d",
     "/etc/systemd/system",
     "/etc/systemd/system/multi-user.target.wants",
+    "/etc/systemd/system/timers.target.wants",
     "/etc/systemd/journald.conf.d",
     "/etc/tmpfiles.d",
     "/etc/udev/rules.d",
