@@ -24,6 +24,7 @@ from lab.bmc.odata import (
 from lab.physics import Part
 
 MEDIA = f"{MANAGER}/VirtualMedia/CD"
+CONTROL = "Actions/VirtualMedia.VmmControl"  # below Oem/<vendor>: iBMC's own way to insert and eject
 UPDATE = f"{ROOT}/UpdateService"
 INVENTORY = f"{UPDATE}/FirmwareInventory"
 
@@ -139,6 +140,11 @@ def _media(context: Context, tree: Tree) -> Json:
         },
         Oem={"Npuforge": {"SHA256": media["sha256"], "SizeBytes": media.get("size_bytes")}},
     )
+    if context.node["bmc"].get("media_control"):
+        # As public reports have it of iBMC 6: no standard action is shown, and the vendor's answers with a task.
+        body["Actions"] = {}
+        target = f"{MEDIA}/Oem/{context.oem_key}/{CONTROL}"
+        body["Oem"][context.oem_key] = {"Actions": {"#VirtualMedia.VmmControl": {"target": target}}}
     tree[MEDIA] = Resource(body)
     return collection(tree, MEDIA.rpartition("/")[0], "VirtualMedia", [MEDIA])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.bmc import fetch
 from lab.bmc.device import Bmc, Refused
-from lab.bmc.managers import MEDIA, UPDATE
+from lab.bmc.managers import CONTROL, MEDIA, UPDATE
 from lab.bmc.messages import message
 from lab.bmc.odata import MANAGER, SYSTEM, Json
 from lab.bmc.runtime import MAX_PASSWORD, MIN_PASSWORD, ROLES, Account, Subscription, Task, stamp
@@ -193,6 +193,37 @@ async def eject_media(call: Call) -> Reply:
     return Reply()
 
 
+async def control_media(call: Call) -> Reply:
+    """iBMC's VmmControl: a task. ``bmc.media_fails_times`` connections fail first, as they do there for no reason."""
+    kind = call.parameter("VirtualMedia.VmmControl", "VmmControlType")
+    if not call.bmc.truth["bmc"].get("media_control"):
+        raise Refused(404, message("ResourceMissingAtURI", CONTROL))
+    if kind not in ("Connect", "Disconnect"):
+        raise Refused(400, message("ActionParameterValueFormatError", kind, "VmmControlType", "VmmControl"))
+    if kind == "Connect":
+        call.parameter("VirtualMedia.VmmControl", "Image")
+    task = call.bmc.runtime.new_task("vmm connect task" if kind == "Connect" else "vmm disconnect task")
+    call.bmc.background(_control(call, task, kind))
+    return Reply(202, task_body(task), {"Location": f"{MONITORS}/{task.identifier}"})
+
+
+async def _control(call: Call, task: Task, kind: str) -> None:
+    def fails(node: Json) -> bool:
+        left = int(node["bmc"].get("media_fails_times") or 0)
+        node["bmc"]["media_fails_times"] = max(0, left - 1)
+        return left > 0
+
+    try:
+        if kind == "Connect" and await call.bmc.change(fails):
+            task.finish("Exception", message("GeneralError", "the connection failed. Please try again."))
+            return
+        await (insert_media(call) if kind == "Connect" else eject_media(call))
+    except Refused as refused:
+        task.finish("Exception", refused.body["error"]["@Message.ExtendedInfo"][0])
+        return
+    task.finish("Completed", message("Success"))
+
+
 async def _fetch(call: Call, uri: str) -> fetch.Image:
     if call.bmc.client is None:
         raise Refused(503, message("ServiceTemporarilyUnavailable", 1), headers={"Retry-After": "1"})
@@ -261,6 +292,7 @@ POSTS: dict[str, tuple[Operation, str]] = {
     f"{MANAGER}/Actions/Manager.Reset": (reset_manager, "ConfigureManager"),
     f"{MEDIA}/Actions/VirtualMedia.InsertMedia": (insert_media, "ConfigureManager"),
     f"{MEDIA}/Actions/VirtualMedia.EjectMedia": (eject_media, "ConfigureManager"),
+    **{f"{MEDIA}/Oem/{key}/{CONTROL}": (control_media, "ConfigureManager") for key in ("Huawei", "Public")},
     f"{UPDATE}/Actions/UpdateService.SimpleUpdate": (simple_update, "ConfigureComponents"),
     f"{EVENT_SERVICE}/Actions/EventService.SubmitTestEvent": (submit_test_event, "ConfigureManager"),
 }
