@@ -68,7 +68,8 @@ def write(path: Path) -> None:
     }
     for where, (name, content) in files.items():
         iso.add_fp(io.BytesIO(content), len(content), where, rr_name=name)
-    iso.add_eltorito("/IMAGES/EFIBOOT.IMG;1", bootcatfile="/BOOT.CAT;1", rr_bootcatname="boot.cat", efi=True)
+    boot_image, catalogue = "/IMAGES/EFIBOOT.IMG;1", "/BOOT.CAT;1"
+    iso.add_eltorito(boot_image, bootcatfile=catalogue, rr_bootcatname="boot.cat", efi=True, platform_id=0xEF)
     path.parent.mkdir(parents=True, exist_ok=True)
     iso.write(str(path))
     iso.close()

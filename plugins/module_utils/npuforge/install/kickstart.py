@@ -21,8 +21,7 @@ from .disks import Chosen, Disk
 MARKER = "/etc/npuforge/install.json"
 KEY_FILE = "/etc/cryptsetup-keys.d/npuforge.key"
 SIZE_TOLERANCE_PERCENT = 5  # a BMC rounds a disk's size
-# Name and device of a crypttab(5) entry that has no key file.
-_CRYPTTAB = "^([^#[:space:]]+[[:space:]]+[^[:space:]]+)[[:space:]]+(none|-)?([[:space:]]|$)"
+_ENTRY = "^([^#[:space:]]+[[:space:]]+[^[:space:]]+)"  # name and device of an entry in crypttab(5)
 _LEFTOVERS = ("/root/anaconda-ks.cfg", "/root/original-ks.cfg")
 
 
@@ -194,7 +193,8 @@ def _post(wanted: Document, install: str) -> list[str]:
             f"install -d -m 0700 {KEY_FILE.rsplit('/', 1)[0]}",
             f"(umask 077; printf '%s' {shlex.quote(wanted['luks']['key'])} >{KEY_FILE})",
             "if [ -f /etc/crypttab ]; then",
-            f"  sed -i -E 's,{_CRYPTTAB},\\1 {KEY_FILE} ,' /etc/crypttab",
+            f"  sed -i -E -e 's,{_ENTRY}[[:space:]]*$,\\1 {KEY_FILE},' \\",
+            f"    -e 's,{_ENTRY}[[:space:]]+(none|-)([[:space:]]|$),\\1 {KEY_FILE}\\3,' /etc/crypttab",
             "fi",
         ]
     # The installer keeps copies of what it was given, secrets and all; it may write them after this.

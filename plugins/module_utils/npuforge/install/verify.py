@@ -32,7 +32,7 @@ def script() -> str:
     """A shell text that runs ``COMMANDS`` and can be taken apart by ``parts``."""
     lines = []
     for name, command in COMMANDS.items():
-        lines.append(f"echo; echo {_BOUNDARY} {name}; {command} 2>/dev/null; echo; echo {_BOUNDARY} $?")
+        lines.append(f"echo; echo {_BOUNDARY} {name}; {command} 2>/dev/null; code=$?; echo; echo {_BOUNDARY} $code")
     return "\n".join(lines)
 
 
