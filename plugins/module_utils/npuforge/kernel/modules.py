@@ -19,13 +19,16 @@ def canonical(name: str) -> str:
 
 
 def loaded(host: Host, name: str) -> bool | None:
-    """Whether a module is loaded or part of the kernel; None: cannot be seen."""
+    """Whether a module is loaded or part of the kernel; None: cannot be seen.
+
+    /sys/module has every loaded module, and of those that are part of the kernel the ones with parameters.
+    """
     text = host.read("/proc/modules")
     if text is not None and canonical(name) in {line.split(" ", 1)[0] for line in text.splitlines()}:
         return True
-    if built_in(host, name):
+    if host.is_folder(f"/sys/module/{canonical(name)}") or built_in(host, name):
         return True
-    return None if text is None else False
+    return None if text is None and not host.names("/sys/module") else False
 
 
 def built_in(host: Host, name: str) -> bool:
@@ -65,7 +68,7 @@ def part(context: Context) -> Part:
                 runtime,
                 boot,
                 why=why,
-                unseen="modules: /proc/modules cannot be read",
+                unseen="modules: neither /proc/modules nor /sys/module can be read",
             )
         )
         if is_ is False:
