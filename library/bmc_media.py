@@ -53,7 +53,9 @@ options:
     choices: [inserted, ejected]
     required: true
   image:
-    description: URI of the image, as the BMC reaches it. Needed for O(state=inserted).
+    description:
+      - URI of the image, as the BMC reaches it. Needed for O(state=inserted).
+      - It may hold a secret word, so it is blanked wherever the result would show it.
     type: str
   media_id:
     description: Which virtual drive, where the first one for discs is not the right one.
@@ -126,7 +128,7 @@ def argument_spec():
         "fingerprint": {"type": "str"},
         "validate_certs": {"type": "bool", "default": True},
         "state": {"type": "str", "choices": list(media.STATES), "required": True},
-        "image": {"type": "str"},
+        "image": {"type": "str", "no_log": True},
         "media_id": {"type": "str"},
         "wait_seconds": {"type": "float", "default": 120},
         "timeout_seconds": {"type": "float", "default": 60},

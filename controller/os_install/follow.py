@@ -22,6 +22,7 @@ from npuforge.install import verify
 
 PAUSE_SECONDS = 5.0
 SSH_SECONDS = 20.0
+REOPEN_SECONDS = 60.0
 STOPPED = ("installer stopped",)  # what the twin's BMC says; a real one says nothing of the kind
 
 
@@ -133,6 +134,7 @@ class _Log:
         self._say = say
         self._client: Client | None = None
         self._watch: Watch | None = None
+        self._opened = 0.0
         self.last = "the BMC's log says nothing"
 
     def __enter__(self) -> _Log:
@@ -142,28 +144,40 @@ class _Log:
         return self
 
     def _open(self) -> None:
+        """A new session; an installation goes on while there is none."""
+        self._close()
         client = Client(self._target, self._limits)
         client.__enter__()
+        self._client, self._opened = client, time.monotonic()
         try:
-            self._watch = Watch(client, client.login())
-            self._client = client
+            root = client.login()
+            if self._watch is None:
+                self._watch = Watch(client, root)
+            else:
+                self._watch.go_on(client, root)
         except Unreachable as error:
-            client.__exit__()
             self._say(f"the BMC's log cannot be followed: {error}")
 
     def look(self) -> str | None:
         """Tell what is new; the sentence of an installer that stopped."""
+        found = self._watch.look() if self._watch else None
+        if found is None and time.monotonic() - self._opened > REOPEN_SECONDS:
+            self._open()
         stopped = None
-        for entry in self._watch.look() if self._watch else []:
+        for entry in found or []:
             self._say(f"{entry['time'] or ''} {entry['message']}".strip())
             self.last = f"last of the BMC's log: {entry['message']}"
             if entry["message"].lower().startswith(STOPPED):
                 stopped = str(entry["message"])
         return stopped
 
-    def __exit__(self, *_: object) -> None:
+    def _close(self) -> None:
         if self._client:
             self._client.__exit__()
+            self._client = None
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
 
 
 def boot_order(target: Target) -> str | None:

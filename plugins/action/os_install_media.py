@@ -17,8 +17,8 @@ Options:
   ``ssh``            ``{address, port, key, user, arguments, known_hosts}``
   ``limit_seconds``  for ``present`` and ``followed``
 
-Result of ``planned``: ``erase``, ``keep``, ``problems`` (sentences; the task fails when there are any);
-of ``present``: ``url``; of ``followed``: ``facts``, ``seconds``, ``notes``.
+Result of ``planned``: ``erase``, ``keep``, ``problems`` (sentences; the task fails when there are any); of ``present``:
+``url_file``, which holds the image's address (a secret); of ``followed``: ``facts``, ``seconds``, ``notes``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from npuforge.bmc.wire import Target  # noqa: E402
 from npuforge.install import kickstart, verify  # noqa: E402
 
 from controller.bundle.background import BackgroundError  # noqa: E402
-from controller.files import make_directory  # noqa: E402
+from controller.files import make_directory, write_atomic  # noqa: E402
 from controller.os_install import follow, image, plan, serve  # noqa: E402
 
 MEDIA_SECONDS = 900  # the image is served so much longer than an installation may take
@@ -117,7 +117,7 @@ class ActionModule(ActionBase):
 
     def _present(self) -> dict[str, Any]:
         if self._task.check_mode:
-            return {"changed": True, "url": None}
+            return {"changed": True, "url_file": None}
         planned = self._planned()
         if planned.problems:
             raise AnsibleActionFail(f"{self._host}: the plan is no longer right: {planned.problems}")
@@ -127,22 +127,26 @@ class ActionModule(ActionBase):
         text = kickstart.render(planned.wanted, planned.chosen, install)
         words = [f"inst.repo={planned.wanted['repository']}", kickstart.boot_network(planned.wanted)]
         target = self._folder / f"{self._host}.iso"
-        (self._folder / "install").touch(0o600)
-        (self._folder / "install").write_text(install, encoding="ascii")
+        self._keep("install", install)
         try:
             installer = Path(planned.wanted["installer"]).expanduser()
             size = image.build(installer, text, words, target)
-            return {"changed": True, "url": self._offer(target, word), "size_bytes": size}
+            self._keep("url", self._offer(target, word))
+            return {"changed": True, "url_file": str(self._folder / "url"), "size_bytes": size}
         except (image.ImageError, BackgroundError, OSError) as error:
             self._absent()
             raise AnsibleActionFail(f"{self._host}: no image to install from: {error}") from error
+
+    def _keep(self, name: str, text: str) -> None:
+        """A file beside the image, and as secret: results are shown and logged, files of the folder are not."""
+        write_atomic(self._folder / name, text.encode())
 
     def _offer(self, target: Path, word: str) -> str:
         """The image's address as the BMC reaches it."""
         export = self._options["export"]
         if export:
             shared = Path(export["folder"]) / f"{word}-{target.name}"
-            (self._folder / "shared").write_text(str(shared), encoding="utf-8")
+            self._keep("shared", str(shared))
             shared.touch(0o600)
             shutil.copyfile(target, shared)
             return f"{str(export['url']).rstrip('/')}/{shared.name}"

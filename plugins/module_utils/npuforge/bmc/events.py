@@ -14,17 +14,21 @@ class Watch:
     """Repeated looks at the logs of the systems that a BMC serves."""
 
     def __init__(self, client: Client, root: Document) -> None:
+        self._seen: set[tuple[str | None, str]] = set()
+        self.go_on(client, root)
+
+    def go_on(self, client: Client, root: Document) -> None:
+        """Look through another session from now on; what was seen stays seen."""
         self._client = client
         self._root = root
-        self._seen: set[tuple[str | None, str]] = set()
 
-    def look(self) -> list[Document]:
-        """``[{time, severity, message}]`` of what was not there at the look before, oldest first.
-
-        Empty where there is no log or it cannot be read now.
-        """
+    def look(self) -> list[Document] | None:
+        """``[{time, severity, message}]`` of what was not there at the look before, oldest first; empty where there is
+        no log. ``None``: the BMC lets nothing be read now (a session may have ended with a restart of the BMC)."""
         seeds = [item for item in plan.seeds(self._root) if item[0] == "system*"]
         tree = walk(self._client, self._root, seeds, _follow)
+        if not any(True for _ in tree.role("system")):
+            return None
         found = []
         for _, body in tree.role("entry"):
             time = as_text(body.get("Created")) or as_text(body.get("EventTimestamp"))
