@@ -32,8 +32,8 @@ def check(loaded: Loaded, artifacts: Path | None = None) -> Iterator[Mistake]:
     site = loaded.site.values.get(SITE_KEY)
     for name in loaded.groups.get(GROUP, []):
         host = loaded.hosts.get(name)
-        if host is None or not isinstance(host.values.get(KEY), dict):
-            continue  # another type is judged by the schema
+        if host is None or not isinstance(host.values.get(KEY), dict) or not host.values[KEY]:
+            continue  # another type is judged by the schema; nothing given: it is not installed
         wanted = plan.wanted_of(name, site, host.values[KEY], {**loaded.site.values, **host.values})
         facts = last_facts(loaded, name, artifacts)
         found = plan.plan_of(name, wanted, facts or {})
