@@ -31,7 +31,7 @@ def validate_inventory(
     # Ansible reads its configuration when it is imported; whoever calls may have had to set it first.
     from controller import contract  # noqa: PLC0415 - see above
 
-    from . import clock, fabric, load, network, os_install, room, site, software, structure  # noqa: PLC0415 - see above
+    from . import clock, fabric, load, network, os_install, room, site, software, structure, system  # noqa: PLC0415 - see above
     from .model import merge  # noqa: PLC0415 - see above
 
     loaded = load.load(sources, vault_secrets)
@@ -45,8 +45,9 @@ def validate_inventory(
         *site.check(loaded, rules, day),
         *room.check(loaded),
         *software.check(loaded),
-        *clock.check(loaded),
         *os_install.check(loaded),
+        *clock.check(loaded),
+        *system.check(loaded),
     ]
     found += fabric.check(loaded, rules, found)
     order = {name: number for number, name in enumerate(["all", *loaded.hosts])}

@@ -26,19 +26,24 @@ def check(loaded: Loaded) -> Iterator[Mistake]:
         os_plan.plan_of(loaded.groups, of_host, loaded.site.values.get)
     except os_plan.OsPlanError as error:
         for problem in error.problems:
-            yield _mistake(loaded, problem)
+            yield from _mistakes(loaded, problem)
 
 
-def _mistake(loaded: Loaded, problem: str) -> Mistake:
+def _mistakes(loaded: Loaded, problem: str) -> Iterator[Mistake]:
+    """A problem of the plan as a mistake of the inventory; nothing where other checks tell it (host addresses)."""
     match = _WHERE.match(problem)
-    host, key, text = match.group("host", "key", "text") if match else (None, os_plan.SITE, problem)
-    setting, colon, rest = problem.partition(": ")
-    if match is None and colon and _under(loaded.site.values.get(os_plan.SITE), setting.split(".")) is not None:
-        key, text = f"{os_plan.SITE}.{setting}", rest  # what stands against the merged baseline, and came from the site
+    if match is not None:
+        host, key, text = match.group("host", "key", "text")
+    else:
+        # What stands against the merged baseline, and came from the site.
+        setting, _, text = problem.partition(": ")
+        host, key = None, f"{os_plan.SITE}.{setting}"
+        if _under(loaded.site.values.get(os_plan.SITE), setting.split(".")) is None:
+            return
     owner = loaded.hosts.get(host or "", loaded.site)
     given = _under(owner.values, key.split("."))
     place = loaded.text.place(first_key(key), host if owner is not loaded.site else None, owner.groups)
-    return Mistake((host or "all",), key, show(given, key, loaded.secrets), text, place)
+    yield Mistake((host or "all",), key, show(given, key, loaded.secrets), text, place)
 
 
 def _under(values: Any, path: list[str]) -> Any:

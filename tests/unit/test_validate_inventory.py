@@ -509,7 +509,7 @@ def test_an_ini_inventory_is_read_and_its_plain_secret_found(tmp_path: Path) -> 
     report = validate_inventory([str(tmp_path / "hosts")], vault_secrets(), TODAY)
     text = "\n".join(report.lines())
     assert "no secret in plain text" in text and "Ini-Secret-5" not in text and "equals its own ansible_host" in text
-    assert [note.key for note in report.notes] == ["bmc_validate_certs"]
+    assert [note.key for note in report.notes] == ["bmc_validate_certs", "site_ntp_servers"]
 
 
 def test_lines_of_the_files_are_named(site: Path) -> None:
