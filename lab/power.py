@@ -190,12 +190,7 @@ def apply(world: World, node_name: str, action: str, backend: Backend) -> None:
         if action in ("on", "cycle", "reset", "graceful_restart"):
             if not any(psu["present"] and psu["input_connected"] for psu in node["psus"]):
                 raise PowerError(f"{node_name} has no power supply with input")
-            disc = _starts_disc(node)
-            if not disc:
-                backend.start(node_name)
-            install = _set_on(world, node_name, disc)
-            if install:
-                backend.install(world, node_name, install)
+            _start(world, node_name, backend)
 
 
 def boot_from_disk(world: World, node_name: str, backend: Backend) -> None:
@@ -236,8 +231,7 @@ def reconcile(world: World, node_name: str, backend: Backend) -> None:
             return  # it runs an installer, or stands still in one
         if is_on and not running:
             if backend.rebooting(node_name):
-                backend.start(node_name)
-                _set_on(world, node_name)
+                _start(world, node_name, backend)
             else:
                 _set_off(world, node_name)
         elif running and not is_on:
@@ -254,6 +248,16 @@ def _post_is_over(node: dict[str, Any]) -> bool:
 def _set_off(world: World, node_name: str) -> None:
     with world.update(node_name) as node:
         node["power"] = "off"
+
+
+def _start(world: World, node_name: str, backend: Backend) -> None:
+    """The machine begins: with its system, or with the installer in its virtual CD."""
+    disc = _starts_disc(world.read(node_name))
+    if not disc:
+        backend.start(node_name)
+    install = _set_on(world, node_name, disc)
+    if install:
+        backend.install(world, node_name, install)
 
 
 def _starts_disc(node: dict[str, Any]) -> bool:
