@@ -48,7 +48,9 @@ class FollowError(Exception):
 
 
 def answers(login: Login) -> bool:
-    """Whether something listens where the host's SSH is."""
+    """Whether something listens where the host's SSH is. Through another host (a proxy) it cannot be told: true."""
+    if "proxy" in " ".join(login.options).lower():
+        return True
     try:
         with socket.create_connection((login.address, login.port), timeout=5):
             return True
@@ -60,7 +62,7 @@ def look(login: Login, more: tuple[str, ...] = ()) -> dict[str, str | None] | st
     """What the system shows (``npuforge.install.verify``), or why it cannot be looked at."""
     try:
         done = subprocess.run(
-            login.argv((*login.options, *more)),
+            login.argv((*more, *login.options)),  # of an option that is given twice, ssh takes the first
             input=verify.script(),
             capture_output=True,
             text=True,
@@ -109,8 +111,7 @@ def follow(
             if stopped:
                 raise FollowError(f"the installer stopped: {stopped}")
             known.unlink(missing_ok=True)  # each look may meet another system: the old one, the installer, the new one
-            # First the trust that is for this look, so that options of the inventory do not come before it.
-            seen = look(Login(login.address, login.port, login.user, login.key, trust)) if answers(login) else None
+            seen = look(login, trust) if answers(login) else None
             now = (
                 "nothing answers SSH" if seen is None else f"SSH: {seen}" if isinstance(seen, str) else "another system"
             )

@@ -13,6 +13,8 @@ from npuforge.install import disks, model
 
 from controller.contract import Document
 
+KEY = "os_install"
+
 
 @dataclass
 class Plan:
@@ -62,18 +64,20 @@ def plan_of(host: str, wanted: Document, facts: Any) -> Plan:
     """
     found = [_problem(key, value, expected) for key, value, expected in model.problems(wanted)]
     plan = Plan(host, wanted, disks.Chosen([], []), problems=found)
-    if found:
+    if any(item["key"].startswith((f"{KEY}.system_disks", f"{KEY}.data_disks")) for item in found):
         return plan
     parts = ((facts or {}).get("drive") or {}).get("parts")
     if not isinstance(parts, list):
         expected = "a BMC that shows the machine's disks: what it does not show is not erased"
         plan.problems.append(_problem("system_disks", wanted["system_disks"], expected))
         return plan
-    chosen, problems = disks.choose(wanted, parts)
-    plan.chosen = chosen
+    plan.chosen, problems = disks.choose(wanted, parts)
     plan.problems += [_problem(key, value, expected) for key, value, expected in problems]
-    plan.problems += _sizes(wanted, chosen)
+    if found:
+        return plan
+    plan.problems += _sizes(wanted, plan.chosen)
     plan.problems += _port(wanted, facts)
+    chosen = plan.chosen
     uses = {disk.slot: "system" for disk in chosen.system}
     uses |= {disk.slot: data["mount"] for disk, data in zip(chosen.data, wanted["data_disks"], strict=False)}
     plan.erase = [f"{disk.told()}: {uses[disk.slot]}" for disk in chosen.all()]
@@ -82,7 +86,7 @@ def plan_of(host: str, wanted: Document, facts: Any) -> Plan:
 
 
 def _problem(key: str, value: Any, expected: str) -> Document:
-    return {"key": f"os_install.{key}", "value": value, "expected": expected}
+    return {"key": f"{KEY}.{key}", "value": value, "expected": expected}
 
 
 def _sizes(wanted: Document, chosen: disks.Chosen) -> list[Document]:

@@ -38,9 +38,14 @@ def check(loaded: Loaded, artifacts: Path | None = None) -> Iterator[Mistake]:
         facts = last_facts(loaded, name, artifacts)
         found = plan.plan_of(name, wanted, facts or {})
         for problem in found.problems:
-            if facts is None and problem["key"] == f"{KEY}.system_disks" and not model.problems(wanted):
+            if facts is None and problem["key"] == f"{KEY}.system_disks" and not _shape(wanted):
                 continue  # nothing is known of this machine yet: the installation itself will ask its BMC
             yield _mistake(loaded, host, problem)
+
+
+def _shape(wanted: Document) -> bool:
+    """Whether the disks are wrong as they are written."""
+    return any(key == "system_disks" for key, _, _ in model.problems(wanted))
 
 
 def last_facts(loaded: Loaded, host: str, artifacts: Path | None = None) -> Document | None:

@@ -79,4 +79,7 @@ def test_disks_are_looked_up_in_the_newest_run_that_saw_the_machine(inventory: P
     )
     assert (hosts, key, value) == (("node2",), "os_install.system_disks[1]", '"DRV99999P01"')
     assert "a disk that the BMC shows: Disk0, serial DRV00210P00" in expected
+    both = {**stranger, "luks": {"key": None}}
+    told = [key for _, key, _, _ in mistakes(inventory, SITE, both, [{"facts": facts()}], tmp_path)]
+    assert told == ["os_install.luks.key", "os_install.system_disks[1]"]
     assert mistakes(inventory, SITE, stranger) == []  # nothing is known of the machine: its BMC will be asked
