@@ -112,18 +112,22 @@ def follow(
                 raise FollowError(f"the installer stopped: {stopped}")
             known.unlink(missing_ok=True)  # each look may meet another system: the old one, the installer, the new one
             seen = look(login, trust) if answers(login) else None
-            now = (
-                "nothing answers SSH" if seen is None else f"SSH: {seen}" if isinstance(seen, str) else "another system"
-            )
             if isinstance(seen, dict) and verify.install_of(seen) == install:
                 log.look()
                 return seen
+            now = _words(seen)
             if now != state:
-                say(f"{now} answers" if now == "another system" else now)
+                say(now)
                 state = now
             if time.monotonic() > end:
                 raise FollowError(f"not installed within {limit_seconds:.0f} s; {state}; {log.last}")
             time.sleep(min(PAUSE_SECONDS, max(0.2, limit_seconds / 60)))
+
+
+def _words(seen: dict[str, str | None] | str | None) -> str:
+    if seen is None:
+        return "nothing answers SSH"
+    return f"SSH: {seen}" if isinstance(seen, str) else "another system answers SSH"
 
 
 class _Log:
