@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import struct
 from pathlib import Path
 
 import pycdlib
@@ -20,6 +21,8 @@ from pycdlib.pycdlibexception import PyCdlibException
 LABEL = "NPUFORGE_KS"
 KERNEL, INITRD, EFI_IMAGE = "/images/pxeboot/vmlinuz", "/images/pxeboot/initrd.img", "/images/efiboot.img"
 GRUB = "/EFI/BOOT/grub.cfg"
+# What pycdlib raises for a damaged volume, besides its own kind.
+DAMAGED = (PyCdlibException, struct.error, ValueError, IndexError, KeyError, AttributeError)
 # Of the vendor's menu: what is ours to say.
 _OURS = re.compile(r"^\s*(set\s+(default|timeout)\s*=|search\s|export\s+root)")
 _LINUX = re.compile(r"^\s*(linux\w*)\s", re.MULTILINE)
@@ -98,7 +101,7 @@ def _read(installer: Path) -> dict[str, bytes]:
     iso = pycdlib.PyCdlib()
     try:
         iso.open(str(installer))
-    except (PyCdlibException, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         raise ImageError(f"{installer} is not a usable installation image: {error}") from error
     try:
         found, missing = {}, []
@@ -107,7 +110,7 @@ def _read(installer: Path) -> dict[str, bytes]:
             where = {"rr_path": path} if iso.has_rock_ridge() else {"iso_path": iso_path(path)}
             try:
                 iso.get_file_from_iso_fp(stream, **where)
-            except PyCdlibException:
+            except DAMAGED:
                 missing.append(path)
             found[path] = stream.getvalue()
         if missing:

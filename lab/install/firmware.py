@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import struct
 from dataclasses import dataclass
 
 import pycdlib
@@ -18,6 +19,8 @@ from lab.install import fat
 
 EFI_PLATFORM = 0xEF
 MOST_BYTES = 1 << 30
+# What pycdlib raises for a damaged volume, besides its own kind.
+DAMAGED = (PyCdlibException, struct.error, ValueError, IndexError, KeyError, AttributeError)
 _ENTRY = re.compile(r"menuentry\s+(?P<quote>['\"])(?P<title>.*?)(?P=quote)[^{]*\{(?P<body>.*?)\n\}", re.DOTALL)
 _DISC = re.compile(r"(?:hd:LABEL=(?P<label>[^:]+)|cdrom(?::sr0|:/dev/sr0)?):(?P<path>/.*)")
 
@@ -49,11 +52,11 @@ def start(image: bytes) -> Started:
     iso = pycdlib.PyCdlib()
     try:
         iso.open_fp(io.BytesIO(image))
-    except PyCdlibException as error:
+    except DAMAGED as error:
         raise NotBootable(f"the medium is no ISO 9660 volume: {error}") from error
     try:
         return _start(iso, image)
-    except PyCdlibException as error:
+    except DAMAGED as error:
         raise BootFailed(f"the disc cannot be read: {error}") from error
     finally:
         iso.close()

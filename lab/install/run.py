@@ -89,13 +89,16 @@ def run(machine: Machine, system: Callable[[Machine, kickstart.Order], None], fa
     :param fall_back: starts what is on the disk, as firmware does when a disc cannot be booted
     """
     try:
-        node = machine.read()
-        try:
-            started = firmware.start(fetch(node["virtual_media"]))
-        except firmware.NotBootable as problem:
-            machine.say(f"Virtual CD: {problem}. Starting from the next device.", "Warning", state="failed")
-            fall_back()
-            return 1
+        return _run(machine, system, fall_back)
+    except Ended as problem:
+        print(problem, file=sys.stderr)
+        return 1
+
+
+def _run(machine: Machine, system: Callable[[Machine, kickstart.Order], None], fall_back: Callable[[], None]) -> int:
+    node = machine.read()
+    try:
+        started = firmware.start(fetch(node["virtual_media"]))
         machine.say(f"Installer started from virtual CD {started.label}.")
         order = kickstart.read(started.kickstart, node)
         for use in order.uses:
@@ -106,13 +109,14 @@ def run(machine: Machine, system: Callable[[Machine, kickstart.Order], None], fa
         time.sleep(float(node.get("install_seconds", SECONDS)))
         machine.read()
         system(machine, order)
-        return 0
+    except firmware.NotBootable as problem:
+        machine.say(f"Virtual CD: {problem}. Starting from the next device.", "Warning", state="failed")
+        fall_back()
+        return 1
     except (firmware.BootFailed, kickstart.Stopped, LabError, power.PowerError) as problem:
         machine.say(f"Installer stopped: {problem}", "Critical", state="stopped")
         return 1
-    except Ended as problem:
-        print(problem, file=sys.stderr)
-        return 1
+    return 0
 
 
 class Containers:
