@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import fabric, symbols
-from .figures import Figure, to_png
+from . import symbols, word_measured
 from .findings import Finding
 from .html import CHAPTERS, legend, state_look
 from .matrix import WORST_FIRST, Matrix
 from .model import ClauseRow, Report, short_file
 from .survey import SurveyItem
+from .word_parts import figure_of, title, verdict_cell
 from .wordxml import Cell, Writer
-
-MM_PER_PIXEL = 25.4 / 96
 
 
 def render(report: Report) -> bytes:
@@ -36,9 +34,9 @@ def render(report: Report) -> bytes:
     writer.section(landscape=False)
     _findings(writer, report)
     writer.section(landscape=bool(report.fabric.ports))
-    _fabric(writer, report)
+    word_measured.fabric_chapter(writer, report)
     writer.section(landscape=bool(report.interconnect.chips))
-    _interconnect(writer, report)
+    word_measured.interconnect_chapter(writer, report)
     writer.section(landscape=bool(report.survey.items or report.survey.cabling))
     _survey(writer, report)
     writer.section(landscape=True)
@@ -50,16 +48,6 @@ def render(report: Report) -> bytes:
     writer.section(landscape=True)
     _appendices(writer, report)
     return writer.save()
-
-
-def verdict_cell(word: str, report: Report, more: str = "", *, tint: bool = True) -> Cell:
-    text = f"{symbols.SYMBOLS[word]} {report.words(f'verdict.{word}')}{more}"
-    return Cell(text, bold=True, colour=symbols.COLOURS[word], fill=symbols.TINTS[word] if tint else "")
-
-
-def _title(writer: Writer, report: Report, key: str) -> None:
-    number = next(number for _, number, sentence in CHAPTERS if sentence == key)
-    writer.heading(f"{number}　{report.words(key)}" if number else report.words(key), 1)
 
 
 def _cover(writer: Writer, report: Report, colour: str) -> None:
@@ -95,7 +83,7 @@ def _cover(writer: Writer, report: Report, colour: str) -> None:
 def _summary(writer: Writer, report: Report, colour: str) -> None:
     words = report.words
     writer.section(landscape=False)
-    _title(writer, report, "section.summary")
+    title(writer, report, "section.summary")
     symbol, state_colour = state_look(report.state)
     writer.text(f"{symbol} {words(report.state)}", bold=True, size=14, colour=state_colour)
     writer.text((" " if words.language == "en" else "").join(report.conclusion))
@@ -146,7 +134,7 @@ def evidence_text(clause: ClauseRow, report: Report) -> str:
 
 def _clauses(writer: Writer, report: Report) -> None:
     words = report.words
-    _title(writer, report, "section.clauses")
+    title(writer, report, "section.clauses")
     rows = []
     for clause in report.clauses:
         tender = clause.tender if clause.tender != "—" else clause.title or "—"
@@ -168,7 +156,7 @@ def _clauses(writer: Writer, report: Report) -> None:
 
 def _detail(writer: Writer, report: Report) -> None:
     words = report.words
-    _title(writer, report, "section.detail")
+    title(writer, report, "section.detail")
     writer.text(words.say("detail.intro", legend=legend(report)) if report.details else words("detail.none"))
     for detail in report.details:
         symbol = symbols.SYMBOLS[detail.clause.verdict]
@@ -208,7 +196,7 @@ def _matrix(writer: Writer, report: Report, table: Matrix) -> None:
 
 def _findings(writer: Writer, report: Report) -> None:
     words = report.words
-    _title(writer, report, "section.findings")
+    title(writer, report, "section.findings")
     if not report.findings:
         writer.text(words("findings.none"))
     _finding_tables(writer, report, report.findings)
@@ -232,120 +220,9 @@ def _finding_tables(writer: Writer, report: Report, findings: list[Finding]) -> 
         writer.table((16, 84), (), rows)
 
 
-def _fabric(writer: Writer, report: Report) -> None:
-    words, page = report.words, report.fabric
-    _title(writer, report, "section.fabric")
-    if not page.present:
-        writer.text(words("fabric.none"))
-        return
-    for text, word in page.badges:
-        said = f"{text}{words('colon')}{symbols.SYMBOLS[word]} {words(f'verdict.{word}')}"
-        writer.text(said, bold=True, colour=symbols.COLOURS[word])
-    if page.pairs:
-        writer.heading(words("fabric.pairs"), 2)
-        heads = [words(f"fabric.col.{key}") for key in ("pair", "one_way", "slowest", "lost")] + [words("col.verdict")]
-        rows = [
-            (
-                row.pair,
-                "\n".join(f"{way}: {rate}" for way, rate in row.directions) or "—",
-                row.slowest,
-                row.lost,
-                verdict_cell(row.verdict, report),
-            )
-            for row in page.pairs
-        ]
-        writer.table((18, 32, 30, 10, 10), heads, rows)
-    _figure(writer, report, page.heat, words("fabric.heat"))
-    if page.causes:
-        writer.heading(words("fabric.causes"), 2)
-    for cause in page.causes:
-        writer.text(
-            f"{symbols.SYMBOLS[cause.verdict]} {cause.subject}", bold=True, colour=symbols.COLOURS[cause.verdict]
-        )
-        for line in cause.lines:
-            writer.bullet(line)
-        for remedy in cause.remedies:
-            writer.text(f"{words('console.remedy')}{remedy}", size=9)
-    if page.more_causes:
-        writer.text(words.say("findings.more", count=page.more_causes), size=9)
-    if page.ports:
-        writer.heading(words("fabric.ports"), 2)
-        aspects = [*fabric.NPU_ASPECTS, *fabric.SWITCH_ASPECTS]
-        heads = [words("fabric.col.npu"), words("fabric.col.switch_port")]
-        heads += [words(f"fabric.aspect.{aspect}") for aspect in aspects] + [words("fabric.col.slowest")]
-        table: list[tuple[Cell | str, ...]] = [
-            (
-                row.name,
-                row.switch_port,
-                *(
-                    Cell(symbols.SYMBOLS[w], colour=symbols.COLOURS[w], fill=symbols.TINTS[w])
-                    for w in row.npu + row.switch
-                ),
-                row.slowest,
-            )
-            for row in page.ports
-        ]
-        writer.table((10, 15, *([4.4] * len(aspects)), 9), heads, table)
-        if page.sound:
-            writer.text(words.say("fabric.sound", count=page.sound), size=9)
-    _figure(writer, report, page.drawing, words("fabric.drawing"))
-
-
-def _interconnect(writer: Writer, report: Report) -> None:
-    words, page = report.words, report.interconnect
-    _title(writer, report, "section.interconnect")
-    if not page.present:
-        writer.text(words("interconnect.none"))
-        return
-    for text, word in page.badges:
-        said = f"{text}{words('colon')}{symbols.SYMBOLS[word]} {words(f'verdict.{word}')}"
-        writer.text(said, bold=True, colour=symbols.COLOURS[word])
-    if page.pairs:
-        writer.heading(words("interconnect.pairs"), 2)
-        heads = [words(f"interconnect.col.{key}") for key in ("node", "pair", "one_way", "two_way", "median")]
-        pairs = [
-            (row.node, row.pair, row.one_way, row.two_way, row.share, verdict_cell(row.verdict, report))
-            for row in page.pairs
-        ]
-        writer.table((20, 26, 16, 16, 12, 10), [*heads, words("col.verdict")], pairs)
-        if page.more_pairs:
-            writer.text(words.say("interconnect.more_pairs", count=page.more_pairs), size=9)
-    for node in page.nodes:
-        writer.heading(f"{node.node}{words('colon')}{words(f'verdict.{node.verdict}')}", 2)
-        for line in node.lines:
-            writer.bullet(line)
-        for caption, figure in node.figures:
-            _figure(writer, report, figure, caption)
-    if page.chips:
-        writer.heading(words("interconnect.chips"), 2)
-        keys = ("chip", "model", "capacity", "ecc", "temperature", "d2d", "h2d", "d2h")
-        chips = [
-            (
-                *(row.name, row.model, row.capacity, row.ecc, row.temperature, row.d2d, row.h2d, row.d2h),
-                verdict_cell(row.verdict, report),
-            )
-            for row in page.chips
-        ]
-        heads = [words(f"interconnect.col.{key}") for key in keys]
-        writer.table((14, 12, 10, 12, 9, 12, 11, 11, 9), [*heads, words("col.verdict")], chips)
-    if page.sound:
-        writer.text(words.say("interconnect.sound", count=page.sound), size=9)
-
-
-def _figure(writer: Writer, report: Report, figure: Figure | None, caption: str) -> None:
-    if figure is None:
-        return
-    image = to_png(figure)
-    if image is None:
-        writer.text(report.words("survey.figure_missing"), centre=True)
-    else:
-        writer.picture(image, figure.width * MM_PER_PIXEL, figure.height * MM_PER_PIXEL)
-    writer.text(caption, size=9, centre=True, colour="4A5560")
-
-
 def _survey(writer: Writer, report: Report) -> None:
     words = report.words
-    _title(writer, report, "section.survey")
+    title(writer, report, "section.survey")
     if not report.survey.present:
         writer.text(words("survey.none"))
     if report.survey.items:
@@ -356,7 +233,7 @@ def _survey(writer: Writer, report: Report) -> None:
     if report.survey.figures and (report.survey.items or report.survey.cabling):
         writer.section(landscape=False)
     for number, figure in enumerate(report.survey.figures, start=1):
-        _figure(writer, report, figure, words.say("survey.figure", number=number, name=figure.name))
+        figure_of(writer, report, figure, words.say("survey.figure", number=number, name=figure.name))
     for name, problem in report.survey.bad_figures:
         writer.text(words.say("survey.figure_bad", name=name, problem=problem))
 
@@ -383,7 +260,7 @@ def _survey_table(writer: Writer, report: Report, items: list[SurveyItem]) -> No
 
 def _assets(writer: Writer, report: Report) -> None:
     words, assets = report.words, report.assets
-    _title(writer, report, "section.assets")
+    title(writer, report, "section.assets")
     if not assets.present:
         writer.text(words("assets.none"))
     else:
@@ -400,7 +277,7 @@ def _assets(writer: Writer, report: Report) -> None:
         if assets.events:
             writer.heading(words("assets.events"), 2)
             _rows(writer, report, ("time", "subject", "kind", "serial", "event"), (15, 17, 9, 20, 39), assets.events)
-    _title(writer, report, "section.outliers")
+    title(writer, report, "section.outliers")
     if assets.outliers:
         names = ("subject", "attribute", "observed", "usual", "note")
         _rows(writer, report, names, (14, 20, 20, 20, 26), assets.outliers)
@@ -426,7 +303,7 @@ def _rows(
 
 def _method(writer: Writer, report: Report) -> None:
     words = report.words
-    _title(writer, report, "section.method")
+    title(writer, report, "section.method")
     for number in range(1, 6):
         writer.text(f"{number}. {words(f'method.{number}')}")
     writer.heading(words("method.words"), 2)
@@ -436,7 +313,7 @@ def _method(writer: Writer, report: Report) -> None:
 
 def _signatures(writer: Writer, report: Report) -> None:
     words = report.words
-    _title(writer, report, "section.signatures")
+    title(writer, report, "section.signatures")
     writer.text(words.say("sign.statement", run=report.run_id))
     if report.alarming:
         note = words("provenance.unknown" if report.provenance == "unknown" else "sign.simulated")
@@ -460,13 +337,13 @@ def _signatures(writer: Writer, report: Report) -> None:
 
 def _appendices(writer: Writer, report: Report) -> None:
     words = report.words
-    _title(writer, report, "section.serials")
+    title(writer, report, "section.serials")
     if report.assets.serials:
         names: tuple[str, ...] = ("devices", "kind", "model", "slots_serials")
         _rows(writer, report, names, (10, 9, 17, 64), report.assets.serials, code=(3,))
     else:
         writer.text(words("none"))
-    _title(writer, report, "section.evidence")
+    title(writer, report, "section.evidence")
     if not report.evidence and not report.raw_evidence:
         writer.text(words("evidence.none"))
     for key, rows in (("evidence.observations", report.evidence), ("evidence.raw", report.raw_evidence)):
