@@ -68,6 +68,7 @@ def raised() -> Iterator[Twin]:
     twin = Twin(Path(os.environ.get("NPUFORGE_LAB_STATE", ROOT / ".lab")))
     was_up = (twin.state / "world" / "site.json").exists()
     twin.lab("up")
+    run([str(ROOT / "bin" / "twin-bundle")], check=True)
     yield twin
     if not was_up:
         twin.lab("down")

@@ -16,7 +16,8 @@ from tests.integration.conftest import ROOT, Twin
 
 pytestmark = [pytest.mark.twin, pytest.mark.root]
 ARTIFACTS = ROOT / "artifacts" / "twin"
-BRIEF = ("--skip-tags", "measure")  # the bandwidth test has its own tests
+BRIEF = ("--skip-tags", "measure")  # the bandwidth tests have their own tests
+ROOM_AND_HARDWARE = ("--skip-tags", "os,npu,fabric")
 
 
 def latest() -> Path:
@@ -79,7 +80,7 @@ def test_every_stage_also_runs_alone(twin: Twin, name: str) -> None:
 
 def test_a_fault_ends_the_run_non_zero_and_is_named(twin: Twin) -> None:
     twin.lab("break", "node2", "psu_unplugged")
-    done = twin.npuforge("run", "site", "-i", "inventory/twin", *BRIEF)
+    done = twin.npuforge("run", "site", "-i", "inventory/twin", *ROOM_AND_HARDWARE)
     assert done.returncode == 1, done.stdout + done.stderr
     assert ("hardware.psu_health", "node2", "fail") in findings()
     assert {subject for _, subject, _ in findings()} == {"node2"}
@@ -123,9 +124,9 @@ def test_planted_secrets_occur_nowhere(twin: Twin) -> None:
     watcher = threading.Thread(target=watch_processes, args=(planted, stop, seen))
     watcher.start()
     try:
-        done = twin.playbook("playbooks/site.yml", "-vvv")
-        plain = twin.playbook("playbooks/site.yml", "-vvv", *BRIEF, callback="default")
-        quiet = twin.npuforge("run", "site", "-i", "inventory/twin", *BRIEF)
+        done = twin.playbook("playbooks/site.yml", "-vvv", *ROOM_AND_HARDWARE)
+        plain = twin.playbook("playbooks/site.yml", "-vvv", callback="default")
+        quiet = twin.npuforge("run", "site", "-i", "inventory/twin", *ROOM_AND_HARDWARE)
     finally:
         stop.set()
         watcher.join()
