@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +61,16 @@ def run(
     if check and done.returncode:
         raise AssertionError(f"{argv} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all that descends from it: Ansible's workers have sessions of their own."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    below = [int(child) for child in children.read_text().split()] if children.exists() else []
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    for child in below:
+        kill_tree(child)
 
 
 @pytest.fixture(scope="session")

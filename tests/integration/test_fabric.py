@@ -8,9 +8,7 @@ on different machines; faults that only a measurement shows are measured.
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -22,7 +20,7 @@ import pytest
 import yaml
 
 from controller import contract, evidence, judge
-from tests.integration.conftest import ENVIRONMENT, ROOT, Twin
+from tests.integration.conftest import ENVIRONMENT, ROOT, Twin, kill_tree
 
 pytestmark = [pytest.mark.twin, pytest.mark.root]
 CATALOGUE: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "lab" / "faults.yml").read_text(encoding="utf-8"))
@@ -205,7 +203,7 @@ def test_a_run_that_is_killed_anywhere_converges_on_the_next_one(bare: Twin) -> 
             cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGKILL)
+        kill_tree(process.pid)
         process.wait(timeout=30)
     # What a killed run left on the switch is a trial commit at most; it ends with its session.
     stage(bare, "--skip-tags", "measure")
