@@ -65,12 +65,11 @@ def run(
 
 def kill_tree(pid: int) -> None:
     """Kill a process and all that descends from it: Ansible's workers have sessions of their own."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    below = [int(child) for child in children.read_text().split()] if children.exists() else []
+    below = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     for child in below:
-        kill_tree(child)
+        kill_tree(int(child))
 
 
 @pytest.fixture(scope="session")
