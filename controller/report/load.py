@@ -20,6 +20,8 @@ from controller.redact import Redactor
 from .text import as_dict, as_list, as_text, dicts
 
 CONTRACT = Path(__file__).resolve().parents[2] / "contract" / "clauses.yml"
+# Collectors of facts of kind node that the chapter on the operating system is made of.
+NODE_COLLECTORS = ("kernel_tuning", "time_sync", "npu_info")
 # Larger files are evidence of something else having gone wrong; reading them would take the controller down with it.
 LARGEST_BYTES = 64 * 1024 * 1024
 
@@ -66,6 +68,7 @@ class RunData:
     pairs: list[dict[str, Any]] = field(default_factory=list)  # facts of node pairs, each with its `pair`
     chips: dict[str, dict[str, Any]] = field(default_factory=dict)  # facts of npu_info and hbm_test by NPU
     interconnects: dict[str, dict[str, Any]] = field(default_factory=dict)  # facts of interconnect_test by node
+    nodes: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # facts of NODE_COLLECTORS by node
     figures: list[tuple[str, bytes]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -201,6 +204,8 @@ def _take_observations(data: RunData) -> None:
             data.chips.setdefault(as_text(subject.get("id")), {}).update(facts)
         elif subject.get("kind") == "node" and collector == "interconnect_test":
             data.interconnects[as_text(subject.get("id"))] = as_dict(document.get("facts"))
+        elif subject.get("kind") == "node" and collector in NODE_COLLECTORS:
+            data.nodes.setdefault(as_text(subject.get("id")), {})[collector] = as_dict(document.get("facts"))
         for entry in dicts(document.get("raw")):
             known[as_text(entry.get("file"))] = EvidenceFile(
                 "", as_text(entry.get("sha256")), 0, collector, collected, provenance

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from . import assets, fabric, interconnect, matrix, survey
+from . import assets, fabric, interconnect, matrix, survey, system
 from .expect import expectation
 from .findings import Finding, Findings, collect, observed_text
 from .i18n import Words
@@ -72,6 +72,7 @@ class Report:
     quiet: dict[str, list[str]]  # verdict -> clauses without any check
     findings: list[Finding]
     waived: list[Finding]
+    system: system.System
     fabric: fabric.Fabric
     interconnect: interconnect.Interconnect
     survey: survey.Survey
@@ -135,6 +136,7 @@ def build(data: RunData, language: str) -> Report:
         quiet=_quiet([clause for clause in clauses if clause.id not in judged]),
         findings=found.open,
         waived=found.waived,
+        system=system.read(data, words),
         fabric=fabric.read(data, words),
         interconnect=interconnect.read(data, words),
         survey=survey.read(data, words),

@@ -33,6 +33,8 @@ def render(report: Report) -> bytes:
     _detail(writer, report)
     writer.section(landscape=False)
     _findings(writer, report)
+    writer.section(landscape=report.system.present)
+    word_measured.system_chapter(writer, report)
     writer.section(landscape=bool(report.fabric.ports))
     word_measured.fabric_chapter(writer, report)
     writer.section(landscape=bool(report.interconnect.chips))

@@ -79,6 +79,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "section.clauses": ("合同条款判定表", "Clause table"),
     "section.detail": ("逐条检查明细", "Checks per clause"),
     "section.findings": ("问题与整改建议", "Findings and remedies"),
+    "section.system": ("操作系统、内核参数与时间", "Operating system, kernel parameters and time"),
     "section.fabric": ("算力网络：无损与带宽", "Fabric: lossless and fast"),
     "section.interconnect": ("AI处理器：内存与片间互联", "NPUs: memory and interconnect"),
     "section.survey": ("机房与机柜勘察", "Site survey"),
