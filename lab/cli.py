@@ -77,6 +77,12 @@ def parser() -> argparse.ArgumentParser:
         "(default: delivered with it, --no-bare)",
     )
     sub.add_argument(
+        "--persona",
+        metavar="NODE=kylin,...",
+        help="nodes that are Kylin V10 with its Python 3.7 instead of openEuler; 'none' for none; changing it makes "
+        "those nodes anew (default: as it was, at first none)",
+    )
+    sub.add_argument(
         "--subnet",
         type=_number(1, 254),
         metavar="N",
@@ -150,6 +156,7 @@ def _run(options: argparse.Namespace, state: State) -> int:
     if options.command == "up":
         os.environ.update(marked_environment(state))  # so that 'down' finds what an interrupted 'up' had under way
         given = {"nodes": options.nodes, "dialect": options.dialect, "subnet": options.subnet, "bare": options.bare}
+        given["persona"] = options.persona
         up(state, wanted_settings(state, site, **given), Progress(), options.fresh)
         return 0
     settings = wanted_settings(state, site)

@@ -47,13 +47,15 @@ class BusyError(LabError):
 class Settings:
     """What kind of twin this is. ``subnet`` is the one number in all its addresses: nodes ``10.<subnet>.0``, BMCs
     ``127.<subnet>.1``, switch ``127.<subnet>.2.1``, the vendor's site ``127.<subnet>.3.1``; two twins with different
-    names and subnets live side by side. ``bare``: nodes come without the vendor's software."""
+    names and subnets live side by side. ``bare``: nodes come without the vendor's software. ``persona``: nodes that are
+    something else than openEuler, as ``node2=kylin,node3=kylin``."""
 
     site: str = DEFAULT_SITE
     subnet: int = DEFAULT_SUBNET
     nodes: int = 3
     dialect: str = "openubmc"
     bare: bool = False
+    persona: str = ""
 
     @classmethod
     def for_site(cls, site: str) -> Settings:
@@ -62,6 +64,14 @@ class Settings:
             raise LabError(f"site name {site!r}: expected a-z, 0-9 and '-', starting with a letter, at most 20", code=2)
         derived = DEFAULT_SUBNET if site == DEFAULT_SITE else 78 + zlib.crc32(site.encode()) % 150
         return cls(site=site, subnet=derived)
+
+    def personas(self) -> dict[str, str]:
+        """``persona`` by node. LabError: it is none."""
+        pairs = [part.strip() for part in self.persona.split(",") if part.strip() not in ("", "none")]
+        for pair in pairs:
+            if not re.fullmatch(r"node[1-9][0-9]*=kylin", pair) or int(pair[4:-6]) > self.nodes:
+                raise LabError(f"persona {pair!r}: expected node<1 to {self.nodes}>=kylin, or none", code=2)
+        return {pair.partition("=")[0]: pair.partition("=")[2] for pair in pairs}
 
     def plan(self) -> Plan:
         return Plan(

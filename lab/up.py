@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from lab import credentials, pki, readiness
 from lab.hardware import SHAPE, build_site
-from lab.nodes import delivered, image, repo
+from lab.nodes import delivered, image, persona_kylin, repo
 from lab.nodes.containers import Nodes
 from lab.nodes.podman import Podman, check_machine, need_root
 from lab.npu import sockets, software
@@ -117,6 +117,7 @@ def up(state: State, settings: Settings, progress: Progress, fresh: bool = False
     anew (secrets and certificates stay).
     """
     check_machine()
+    settings.personas()
     with state.exclusive():
         state.make_folders()
         supervisor = Supervisor(state)
@@ -128,7 +129,11 @@ def up(state: State, settings: Settings, progress: Progress, fresh: bool = False
                 shutil.rmtree(state.world.root, ignore_errors=True)
                 state.make_folders()
                 supervisor.record_self("up")
-            elif known and state.world.exists and replace(known, bare=settings.bare) != settings:
+            elif (
+                known
+                and state.world.exists
+                and replace(known, bare=settings.bare, persona=settings.persona) != settings
+            ):
                 raise LabError(f"there is another twin in {state.root}: {known}; --fresh replaces it", code=2)
             _raise(state, settings, progress, supervisor)
         finally:
@@ -159,6 +164,9 @@ def _raise(state: State, settings: Settings, progress: Progress, supervisor: Sup
     if not settings.bare:
         done = delivered.ensure(state, containers.podman, progress.say)
         progress.say(f"node image with the vendor's software: {done}")
+    if settings.personas():
+        done = persona_kylin.ensure(containers.base(), containers.podman, progress.say)
+        progress.say(f"node image with the persona of Kylin V10: {done}")
     progress.say(f"network {containers.network}: {containers.ensure_network()}")
     if containers.outdated():
         supervisor.stop("bmc")  # it would take the replacement of a container for a power failure

@@ -129,7 +129,7 @@ class Containers:
         self.state = state
         self.podman = Podman()
         self.nodes = Nodes(state, settings, self.podman)
-        self.bare = Nodes(state, replace(settings, bare=True), self.podman)  # nothing of the vendor's is on a new disk
+        self.bare = Nodes(state, replace(settings, bare=True, persona=""), self.podman)  # a new disk has no more
         self.backend = power.PodmanBackend(settings.site)
 
     def make(self, machine: Machine, order: kickstart.Order) -> None:
@@ -139,7 +139,7 @@ class Containers:
             raise kickstart.Stopped(f"the twin's network gives this node {node['address']}, not {order.address}")
         if order.user != credentials.USER:
             raise kickstart.Stopped(f"the twin's image has the user {credentials.USER}, not {order.user}")
-        name = self.bare.make_anew(node, self.nodes.recipe())
+        name = self.bare.make_anew(node, self.nodes.recipe(node["name"]))
         shadow = persona.first_file(self.podman.run_bytes("cp", f"{name}:/etc/shadow", "-"))
         self.podman.run("cp", "--archive=false", "-", f"{name}:/", stdin=files(order, shadow))
         with machine.world.update(machine.name) as document:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import credentials
-from lab.nodes import delivered, image, persona, repo
+from lab.nodes import delivered, image, persona, persona_kylin, repo
 from lab.nodes.kernel import install as kernel
 from lab.nodes.podman import Podman, need_root, runtime, ulimits
 from lab.npu import software
@@ -105,12 +105,15 @@ class Nodes:
 
     def outdated(self) -> list[str]:
         """The containers that ``ensure`` will make anew because what they are made from has changed."""
-        recipe = self.recipe()
-        return sorted(name for name, found in self.found().items() if found.labels.get(RECIPE_LABEL) != recipe)
+        prefix = self.container("")
+        return sorted(
+            name
+            for name, found in self.found().items()
+            if found.labels.get(RECIPE_LABEL) != self.recipe(name.removeprefix(prefix))
+        )
 
     def ensure(self, nodes: list[Document], become_password: str) -> dict[str, str]:
         """Every node has its container, running as the world's power says. Returns what was done, by node."""
-        recipe = self.recipe()
         found = self.found()
         self.check_owner(found.values())
         wanted = {self.container(node["name"]) for node in nodes}
@@ -119,6 +122,7 @@ class Nodes:
 
         def one(node: Document) -> tuple[str, str]:
             name = self.container(node["name"])
+            recipe = self.recipe(node["name"])
             existing = found.get(name)
             done = []
             if existing and existing.labels.get(RECIPE_LABEL) != recipe:
@@ -141,15 +145,19 @@ class Nodes:
         with ThreadPoolExecutor(max_workers=4) as pool:
             return dict(pool.map(one, nodes))
 
-    def image(self) -> str:
+    def base(self) -> str:
         """What the nodes are made from: with the vendor's software on it, or without."""
         return image.name() if self.settings.bare else delivered.name()
 
-    def recipe(self) -> str:
-        """A fingerprint of all that goes into a container, secrets included (as a digest)."""
+    def image(self, node: str) -> str:
+        """What one node is made from: the base, or a persona over it."""
+        return persona_kylin.name(self.base()) if node in self.settings.personas() else self.base()
+
+    def recipe(self, node: str) -> str:
+        """A fingerprint of all that goes into a node's container, secrets included (as a digest)."""
         secret = self.state.secrets.read_bytes() + (self.state.ssh / "id_ed25519.pub").read_bytes()
         parts = [
-            self.image(),
+            self.image(node),
             repo.recipe(),
             runtime(cache_directory()),
             self.settings.subnet,
@@ -192,7 +200,7 @@ class Nodes:
             # The socket of the NPU tools' service; the folder outlives a restart of that service.
             *("--volume", f"{npu_folder(self.state.root, node['name'])}:/opt/npuforge-twin/run:ro"),
             # The first process boots the simulated kernel and becomes systemd.
-            *(self.image(), *CLOCKLESS, f"/{kernel.START}", "/sbin/init"),
+            *(self.image(node["name"]), *CLOCKLESS, f"/{kernel.START}", "/sbin/init"),
         )
         key = credentials.host_key(self.state, node["name"])
         files = persona.NodeFiles(

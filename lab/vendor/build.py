@@ -21,7 +21,7 @@ from lab.nodes import repo
 from lab.npu.collective import OPERATIONS
 from lab.state import LabError, State, cache_directory, cache_lock, move
 from lab.supervise import marked_environment
-from lab.vendor import payload, releases
+from lab.vendor import interpreter, payload, releases
 from lab.vendor.payload import Package
 
 SCHEMA = "npuforge.bundle/1"
@@ -104,6 +104,8 @@ def _build(state: State) -> None:
         _package(state, package, work / "content", files / package.file, own)
     for rpm in rpms():
         shutil.copyfile(rpm, files / rpm.name)
+    python = interpreter.ensure(state)
+    shutil.copyfile(python, files / python.name)
     for release in releases.RELEASES:
         manifest(work / "result", release)
     for entry in (work / "result").rglob("*"):
@@ -160,6 +162,7 @@ def manifest(folder: Path, release: releases.Release) -> None:
         if package.arch == arch or arch == platform.machine()
     ]
     entries += [_rpm(file) for file in rpms()]
+    entries += [_python(file) for file in sorted((folder / "files").glob("python-*.tar.gz"))]
     for entry in entries:
         content = (folder / "files" / str(entry["file"])).read_bytes()
         entry["origin"] = f"files/{entry['file']}"
@@ -183,6 +186,18 @@ def _rpm(file: Path) -> dict[str, Any]:
         "chip": None,
         "kind": "rpm",
         "license": "Apache-2.0",
+    }
+
+
+def _python(file: Path) -> dict[str, Any]:
+    return {
+        "id": "python",
+        "file": file.name,
+        "version": interpreter.version(file.name),
+        "arch": [platform.machine()],
+        "chip": None,
+        "kind": "tar",
+        "license": interpreter.LICENSE,
     }
 
 

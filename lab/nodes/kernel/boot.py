@@ -123,7 +123,7 @@ def serve(node: str, command_line: str) -> None:
         module = f"{__package__}.server"
         # systemd ends everything at shutdown but what calls itself "@...": a kernel lives as long as its system.
         os.execve(  # noqa: S606  (a shell would keep the name)
-            "/usr/bin/python3",
+            sys.executable,
             ["@npuforge-twin-kernel", "-S", "-c", START.format(module=module), node, command_line, str(ready)],
             environment,
         )
