@@ -83,13 +83,11 @@ def unseen(facts: Mapping[str, Any]) -> dict[str, str]:
         as_text(note.get("where")).removeprefix("os."): as_text(note.get("problem"))
         for note in dicts(facts.get("notes"))
     }
-    hidden, system = {}, as_dict(facts.get("os"))
-    for each in dicts(system.get("settings")):
+    hidden = {}
+    for each in dicts(as_dict(facts.get("os")).get("settings")):
         ident = as_text(each.get("id"))
-        # Some settings have no such value at all, and a note may be about what was seen; but where something of a group
-        # was hidden its list of differences is not the empty one.
-        lacks = each.get("runtime") is None or each.get("boot") is None
-        if lacks and ident in notes and system.get(f"{as_text(each.get('group'))}_differences") != []:
+        # Some settings have no such value at all, without a note; and a note may be about a value that was seen.
+        if ident in notes and (each.get("runtime") is None or each.get("boot") is None):
             hidden[ident] = notes[ident]
     return hidden
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -45,8 +46,14 @@ def _node(port: str) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A JSON number; None for anything else."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """A JSON number; None for anything else, and for what no measurement can be (too large, not a number)."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        known = float(value)
+    except OverflowError:
+        return None
+    return known if isfinite(known) else None
 
 
 def heat_map(flows: list[Flow], threshold: float | None, words: Words) -> Figure | None:

@@ -42,6 +42,11 @@ class Layout:
     running: frozenset[int] | None
     npus: tuple[tuple[str, str], ...]
 
+    @property
+    def wrong(self) -> bool:
+        """Whether the running kernel isolates other CPUs than it should."""
+        return any(self.state(cpu) in ("missing", "extra") for _, cpus in self.numa for cpu in cpus)
+
     def state(self, cpu: int) -> str:
         """One of ``LOOKS``: ``missing`` should be isolated and is not yet, ``extra`` is isolated and should not be."""
         if self.isolated and cpu in self.isolated:

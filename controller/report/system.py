@@ -186,8 +186,9 @@ def _draw(chapter: System, data: RunData, names: list[str], words: Words) -> Non
         layout = layout_of(name, data.nodes[name], data.chips)
         if layout.numa:
             layouts.setdefault(layout, []).append(name)
-    shown = list(layouts.items())[:MOST_DRAWINGS]
-    chapter.more_drawings = len(layouts) - len(shown)
+    ordered = sorted(layouts.items(), key=lambda pair: not pair[0].wrong)  # one that is not as wanted leads
+    shown = ordered[:MOST_DRAWINGS]
+    chapter.more_drawings = len(ordered) - len(shown)
     for place, (layout, members) in enumerate(shown):
         figure = draw(layout, words, name=f"numa-{place}.svg", prefix=f"numa-{place}-")
         key = "system.numa.caption" if layout.npus else "system.numa.caption_without"
