@@ -18,7 +18,7 @@ SERVERS = Wanted(["10.0.0.1", "10.0.0.2"], False, [])
 SOURCE = Wanted([], True, ["10.0.0.12"])
 
 
-def do(machine: Machine, wanted: Wanted = SERVERS, folder: str = "/nonexistent", **more: Any) -> run.Result:
+def do(machine: Machine, wanted: Wanted = SERVERS, folder: str = "/proc/nonexistent", **more: Any) -> run.Result:
     request = run.Request("node1", wanted, progress_folder=folder, **more)
     return run.run(request, machine, True, machine.sleep, lambda: machine.now)
 
