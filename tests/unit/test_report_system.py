@@ -12,7 +12,7 @@ from docx import Document
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html as lxml_html
-from report_helpers import Site, make_site, pdf_pages
+from report_helpers import Site, make_site, pdf_pages, words_off_the_page
 
 from controller.report import html as page
 from controller.report import pdf, word
@@ -332,7 +332,9 @@ def test_the_chapter_of_a_sound_site_is_one_page(site: Site, language: str) -> N
         keep_node(site, node, facts)
         site.verdicts += [judged(f"os.{name}", node) for name in (*more, "locale", "retention", "boot_loader")]
     made = report(site, language)
-    found = [text for text in pdf_pages(pdf.render(made)) if "NUMA7" in text or "isolcpus=" in text]
+    content = pdf.render(made)
+    assert words_off_the_page(content) == []
+    found = [text for text in pdf_pages(content) if "NUMA7" in text or "isolcpus=" in text]
     assert len(found) == 1 and made.words("section.system").replace(" ", "") in found[0]
 
 
