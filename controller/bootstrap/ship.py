@@ -15,8 +15,11 @@ PROOF = "import ctypes, hashlib, json, selectors, ssl, sys, zipfile; print('%d.%
 FETCH = """\
 import shutil, sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-with opener.open(sys.argv[1], timeout=30) as answer, open(sys.argv[2], "wb") as target:
-    shutil.copyfileobj(answer, target)
+try:
+    with opener.open(sys.argv[1], timeout=30) as answer, open(sys.argv[2], "wb") as target:
+        shutil.copyfileobj(answer, target)
+except OSError as error:
+    sys.exit(str(error))
 """
 _HEAD = """\
 set -u

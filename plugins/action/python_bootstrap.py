@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
             else:
                 result.update(run.present(self._call, wanted, self._bundle, self._say))
         except run.BootstrapError as error:
-            raise AnsibleActionFail(f"{self._site.get('inventory_hostname')}: {error}") from error
+            raise AnsibleActionFail(str(error)) from error
         return result
 
     def _call(self, script: str, data: bytes | None) -> tuple[int, str, str]:

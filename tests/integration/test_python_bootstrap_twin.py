@@ -116,7 +116,7 @@ def test_a_node_with_python_3_7_gets_one_that_modules_run_on(site: Site) -> None
     wrong["artifacts"][0]["sha256"] = "0" * 64
     refused = site.play(bundle=wrong)
     assert "wrong content (expected SHA-256 000000" in refused
-    assert f"reason {site.container.rpartition('-')[2]}: /usr/bin/python3 is 3.7.9" in refused
+    assert "reason /usr/bin/python3 is 3.7.9" in refused
     assert site.inside("ls -A /opt/npuforge") == ""
 
     first = site.play()

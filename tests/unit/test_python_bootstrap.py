@@ -97,7 +97,7 @@ def test_a_node_fetches_it_over_http(node: Node, tool: str) -> None:
 def test_a_server_that_does_not_answer_is_named(node: Node) -> None:
     node.has_working("python3", "3.6.8")
     with pytest.raises(
-        run.BootstrapError, match=r"python.tar.gz: http://127.0.0.1:9/files/python.tar.gz cannot be had"
+        run.BootstrapError, match=r"python.tar.gz: http://127.0.0.1:9/files/python.tar.gz cannot be had: <urlopen error"
     ):
         node.present()
     assert node.files() == {}
