@@ -64,7 +64,7 @@ def _restarts(loaded: Loaded) -> Iterator[Mistake]:
     names = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
     for name in names:
         text = str(name).strip()
-        if text not in servers:
+        if text and text not in servers:  # an empty text names nobody
             place = loaded.text.place(RESTARTS, None, loaded.site.groups)
             expected = f"the name of a server{did_you_mean(text, servers)}"
             yield Mistake(("all",), RESTARTS, show(text, RESTARTS, loaded.secrets), expected, place)

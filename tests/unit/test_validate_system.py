@@ -36,3 +36,4 @@ def test_each_mistake_is_named(tmp_path: Path, line: str, key: str, value: str, 
 
 def test_what_is_right_is_no_mistake(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "site_os: {transparent_hugepages: madvise}\nreboot_hosts: node1, node2") == []
+    assert mistakes(tmp_path / "nobody", "reboot_hosts: ''") == []
