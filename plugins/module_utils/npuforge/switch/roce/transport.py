@@ -12,6 +12,8 @@ from .one_stage import Lost, Terminal
 # ``config apply-patch`` checks a whole configuration against its models, ``save force`` writes it to flash.
 SECONDS = 180.0
 
+SETTLED = "npuforge-settled"
+
 
 class Shell(Session):
     """A Linux shell whose prompt stays the same. A question for a password is not answered."""
@@ -39,6 +41,8 @@ class Shell(Session):
                 questions.append(asked.group(1))
                 # Ctrl-C: neither a password nor a guess.
                 self._connection.write_channel("\x03" if "password" in asked.group(1) else answer + "\n")
+            if questions:
+                self._settle(limit)
         except Exception as error:
             raise SessionError(
                 f"{line!r}: no prompt within {limit:g} s"
@@ -48,6 +52,11 @@ class Shell(Session):
         body = re.sub(rf"(?:^|\n){re.escape(self._prompt)}\s*$", "", text)
         body = body[len(line) :] if body.startswith(line) else body
         return Entered(body.strip("\n"), round(time.monotonic() - started, 3), self._prompt, tuple(questions))
+
+    def _settle(self, limit: float) -> None:
+        """A shell that was interrupted may show its prompt twice; whatever came before the mark is over."""
+        self._connection.write_channel(f"echo {SETTLED}{self._connection.RETURN}")
+        self._read(rf"[\r\n]{SETTLED}\s*[\r\n]+{re.escape(self._prompt)}\s*$", limit)
 
     def _read(self, ends: str, limit: float) -> str:
         return str(self._connection.read_until_pattern(pattern=ends, read_timeout=limit)).replace("\r", "")
