@@ -245,7 +245,7 @@ def test_what_only_a_restart_shows_is_caught(twin: Twin) -> None:
 
 
 def test_wrong_credentials_stop_only_the_switch(twin: Twin) -> None:
-    arguments = ("-i", "inventory/twin", "playbooks/fabric.yml", "playbooks/report.yml", "--skip-tags", "measure")
+    arguments = ("-i", "inventory/twin", "playbooks/site.yml", "--tags", "fabric,report", "--skip-tags", "measure")
     done = twin.playbook(*arguments, "-e", "switch_roce_password=wrong-password-of-a-test", callback="default")
     assert done.returncode != 0
     assert "user npuforge is refused" in done.stdout
