@@ -8,19 +8,17 @@ on different machines; faults that only a measurement shows are measured.
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from controller import contract, evidence, judge
 from tests.integration.conftest import ENVIRONMENT, ROOT, Twin, kill_tree
+from tests.integration.outcome import changed, verdicts
 
 pytestmark = [pytest.mark.twin, pytest.mark.root]
 CATALOGUE: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "lab" / "faults.yml").read_text(encoding="utf-8"))
@@ -33,32 +31,20 @@ MEASURED = (
 )
 RESTARTED = ("npu_replay_broken", "switch_flash_damaged")
 SUBJECT = {"nodes": "node2", "switches": "sw1"}  # where the catalogue's `names` holds
-LATEST = ROOT / "artifacts" / "twin" / "latest"
 QUICK = ("-e", "fabric_proof_step_seconds=8", "-e", "fabric_proof_probe_seconds=20")
-
-
-def verdicts() -> list[dict[str, Any]]:
-    """The evidence of the last run, judged; the reports are left out, they take longer than the stage."""
-    folder = evidence.RunFolder(LATEST.resolve(), ())
-    observed, problems = folder.observed()
-    assert problems == []
-    rows = judge.judge(contract.load(), folder.run(), observed, datetime.now(UTC))["verdicts"]
-    return [row for row in rows if row["clause"].startswith("4.1.2-") and row["check"]]
 
 
 def found() -> dict[tuple[str, str], dict[str, Any]]:
     """What is neither proven nor still to come, by check and subject."""
-    return {(row["check"], row["subject"]["id"]): row for row in verdicts() if row["verdict"] in ("fail", "unknown")}
+    return {
+        (row["check"], row["subject"]["id"]): row for row in verdicts("4.1.2-") if row["verdict"] in ("fail", "unknown")
+    }
 
 
 def stage(twin: Twin, *options: str) -> subprocess.CompletedProcess[str]:
     done = twin.playbook("-i", "inventory/twin", "playbooks/fabric.yml", *options, callback="default")
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
     return done
-
-
-def changed(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    return {host: int(n) for host, n in re.findall(r"^(\w+)\s+: ok=\d+\s+changed=(\d+)", done.stdout, re.MULTILINE)}
 
 
 @pytest.fixture
@@ -84,7 +70,7 @@ def test_from_nothing_to_proven_and_nothing_to_do_the_second_time(bare: Twin) ->
     assert changed(done) == changed(planned)
     assert changed(done) == {"localhost": 0, "node1": 1, "node2": 1, "node3": 1, "sw1": 1}
     assert found() == {}, json.dumps(list(found()), indent=1)
-    rows = {row["check"]: row["observed"] for row in verdicts() if row["verdict"] == "pass"}
+    rows = {row["check"]: row["observed"] for row in verdicts("4.1.2-") if row["verdict"] == "pass"}
     assert rows["fabric.node_bandwidth"] >= 190
     assert rows["fabric.port_bandwidth"] >= 190
     assert rows["fabric.zero_loss"] == 0
@@ -220,7 +206,7 @@ def test_settings_survive_restarts_that_really_happen(twin: Twin) -> None:
     arguments = ("-i", "inventory/twin", "playbooks/persistence.yml", "-e", "npuforge_run=latest")
     done = twin.playbook(*arguments, "-e", "persistence_reboot=sw1,node1,node2,node3")
     assert done.returncode == 0, done.stdout[-5000:]
-    rows = {(row["check"], row["subject"]["id"]): row["verdict"] for row in verdicts()}
+    rows = {(row["check"], row["subject"]["id"]): row["verdict"] for row in verdicts("4.1.2-")}
     for node in ("node1", "node2", "node3"):
         assert rows["persistence.node_settings", node] == "pass"
     assert rows["persistence.switch_settings", "sw1"] == "pass"

@@ -11,20 +11,18 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
 
-from controller import contract, evidence, judge
 from tests.integration.conftest import ROOT, Twin, run
+from tests.integration.outcome import changed, verdicts
 
 pytestmark = [pytest.mark.twin, pytest.mark.root]
 CATALOGUE: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "lab" / "faults.yml").read_text(encoding="utf-8"))
 SOFTWARE = {name: row for name, row in CATALOGUE.items() if row["clause"].startswith("4.1.3-")}
 NODES = ("node1", "node2", "node3")
-LATEST = ROOT / "artifacts" / "twin" / "latest"
 MODULE_RUNS = 12  # a node's, of both stages when there is nothing to do
 
 # Planted together: on one node those that do not hide each other. One row is one run.
@@ -72,23 +70,9 @@ def otherwise(**settings: Any) -> tuple[str, str]:
     return "-e", json.dumps({"site_os": {**site["site_os"], **settings}})
 
 
-def changed(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    rows = re.findall(r"^(\w+)\s+: ok=\d+\s+changed=(\d+)", done.stdout, re.MULTILINE)
-    return {host: int(count) for host, count in rows}
-
-
-def verdicts() -> list[dict[str, Any]]:
-    """The evidence of the last run, judged; the reports are left out, they take longer than the stages."""
-    folder = evidence.RunFolder(LATEST.resolve(), ())
-    observed, problems = folder.observed()
-    assert problems == []
-    rows = judge.judge(contract.load(), folder.run(), observed, datetime.now(UTC))["verdicts"]
-    return [row for row in rows if row["clause"].startswith("4.1.3-") and row["check"]]
-
-
 def found() -> list[dict[str, Any]]:
     """What is neither proven nor still to come."""
-    return [row for row in verdicts() if row["verdict"] in ("fail", "unknown")]
+    return [row for row in verdicts("4.1.3-") if row["verdict"] in ("fail", "unknown")]
 
 
 def bundle(twin: Twin, release: str = "") -> None:
@@ -134,7 +118,7 @@ def test_bare_servers_become_proven_nodes(bare: Twin) -> None:
     }
     done = play(bare, "playbooks/os.yml", "playbooks/npu.yml")
     assert found() == [], [(row["check"], row["subject"]["id"], row["reason"]["en"]) for row in found()]
-    assert {row["verdict"] for row in verdicts()} == {"pass"}
+    assert {row["verdict"] for row in verdicts("4.1.3-")} == {"pass"}
     for node in NODES:
         # Beside what was planned, the node was restarted: for the kernel's command line and for the firmware.
         assert changed(done)[node] >= changed(planned)[node] >= 5
